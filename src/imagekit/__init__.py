@@ -1,0 +1,130 @@
+"""One interface for every image-generation API: the door for callers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._calls import Profile as Profile
+    from ._capabilities import Allowed as Allowed
+    from ._capabilities import Capabilities as Capabilities
+    from ._capabilities import SizeRule as SizeRule
+    from ._client import AsyncClient as AsyncClient
+    from ._client import AsyncStream as AsyncStream
+    from ._client import Client as Client
+    from ._client import Stream as Stream
+    from ._default import capabilities as capabilities
+    from ._default import configure as configure
+    from ._default import edit as edit
+    from ._default import fetch as fetch
+    from ._default import generate as generate
+    from ._default import open_image as open_image
+    from ._default import providers as providers
+    from ._default import run as run
+    from ._default import stream as stream
+    from ._default import vary as vary
+    from ._errors import AuthenticationError as AuthenticationError
+    from ._errors import ConfigurationError as ConfigurationError
+    from ._errors import ConnectionFailedError as ConnectionFailedError
+    from ._errors import ContentRejectedError as ContentRejectedError
+    from ._errors import DeadlineExceededError as DeadlineExceededError
+    from ._errors import ImagekitError as ImagekitError
+    from ._errors import InvalidRequestError as InvalidRequestError
+    from ._errors import MissingCredentialError as MissingCredentialError
+    from ._errors import NoImageError as NoImageError
+    from ._errors import PermissionDeniedError as PermissionDeniedError
+    from ._errors import PluginError as PluginError
+    from ._errors import ProtocolError as ProtocolError
+    from ._errors import ProviderError as ProviderError
+    from ._errors import ProviderUnavailableError as ProviderUnavailableError
+    from ._errors import QuotaExceededError as QuotaExceededError
+    from ._errors import RateLimitError as RateLimitError
+    from ._errors import RequestError as RequestError
+    from ._errors import TransportError as TransportError
+    from ._errors import TransportTimeoutError as TransportTimeoutError
+    from ._errors import TruncatedStreamError as TruncatedStreamError
+    from ._errors import UnknownProviderError as UnknownProviderError
+    from ._errors import UnsupportedRequestError as UnsupportedRequestError
+    from ._events import Completed as Completed
+    from ._events import ImageEvent as ImageEvent
+    from ._events import ImageFailed as ImageFailed
+    from ._events import ImageReady as ImageReady
+    from ._events import Noticed as Noticed
+    from ._events import PartialImage as PartialImage
+    from ._events import Progress as Progress
+    from ._events import Queued as Queued
+    from ._events import Text as Text
+    from ._image import Image as Image
+    from ._image import ImageInput as ImageInput
+    from ._image import Mask as Mask
+    from ._image import ProviderFile as ProviderFile
+    from ._media import MediaFacts as MediaFacts
+    from ._plugins import Plugins as Plugins
+    from ._request import ImageRequest as ImageRequest
+    from ._request import State as State
+    from ._response import Cost as Cost
+    from ._response import Exchange as Exchange
+    from ._response import ImageFailure as ImageFailure
+    from ._response import ImageResponse as ImageResponse
+    from ._response import Notice as Notice
+    from ._response import RateLimit as RateLimit
+    from ._response import Timing as Timing
+    from ._response import Usage as Usage
+    from ._response import UsageItem as UsageItem
+    from ._retried import RetryPolicy as RetryPolicy
+    from ._transport import Timeouts as Timeouts
+
+# Where each name lives; it is imported on first use, so that this door stays light.
+_HOME = {
+    "_calls": "Profile",
+    "_capabilities": "Allowed Capabilities SizeRule",
+    "_client": "AsyncClient AsyncStream Client Stream",
+    "_default": "capabilities configure edit fetch generate open_image providers run stream vary",
+    "_errors": "AuthenticationError ConfigurationError ConnectionFailedError ContentRejectedError "
+    "DeadlineExceededError ImagekitError InvalidRequestError MissingCredentialError NoImageError "
+    "PermissionDeniedError PluginError ProtocolError ProviderError ProviderUnavailableError "
+    "QuotaExceededError RateLimitError RequestError TransportError TransportTimeoutError "
+    "TruncatedStreamError UnknownProviderError UnsupportedRequestError",
+    "_events": "Completed ImageEvent ImageFailed ImageReady Noticed PartialImage Progress Queued "
+    "Text",
+    "_image": "Image ImageInput Mask ProviderFile",
+    "_media": "MediaFacts",
+    "_plugins": "Plugins",
+    "_request": "ImageRequest State",
+    "_response": "Cost Exchange ImageFailure ImageResponse Notice RateLimit Timing Usage UsageItem",
+    "_retried": "RetryPolicy",
+    "_transport": "Timeouts",
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
+
+__all__ = sorted(_MODULE)  # the names are spelt out above
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from ._version import version
+
+        return version()
+    if name not in _MODULE:
+        raise AttributeError(f"module 'imagekit' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"imagekit.{_MODULE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _warn() -> None:
+    from ._clash import clash
+
+    if found := clash():
+        import warnings
+
+        warnings.warn(found, RuntimeWarning, stacklevel=3)
+
+
+_warn()

@@ -1,0 +1,86 @@
+"""A flow around a flow: URLs are joined, and credentials go to the provider's own origin only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from ._errors import ConfigurationError, PluginError, ProtocolError
+from ._flow import Effect, Effects, Open, Send, transform
+from ._http import Endpoint, HttpRequest
+
+T = TypeVar("T")
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str | SplitResult) -> tuple[str, str, int | None]:
+    """Scheme, host and port of *url*, comparable."""
+    parts = urlsplit(url) if isinstance(url, str) else url
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(scheme)
+
+
+def checked_base(url: str) -> str:
+    """*url* as a base URL, or a `ConfigurationError` that says what is wrong with it."""
+    try:
+        parts = urlsplit(url)
+        origin(parts)
+    except ValueError as error:
+        raise ConfigurationError(f"base_url {url!r} is no URL: {error}") from error
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ConfigurationError(f"base_url {url!r} must begin with https:// or http:// and a host")
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url must not hold a user name or password")
+    return url
+
+
+def joined(base_url: str, url: str) -> str:
+    """*url*, relative to *base_url* unless it is absolute."""
+    try:
+        parts = urlsplit(url)
+        origin(parts)
+    except ValueError as error:
+        raise ProtocolError(f"a provider named {url!r}, which is no URL") from error
+    if parts.scheme:
+        return url
+    if parts.netloc or "\\" in url:
+        raise ProtocolError(f"a provider named {url!r}, which hides another host")
+    base, mark, query = base_url.partition("?")
+    path, asked, own = url.partition("?")
+    wanted = f"{base.rstrip('/')}/{path.lstrip('/')}"
+    both = "&".join(part for part in (query, own) if part)
+    return f"{wanted}?{both}" if mark or asked else wanted
+
+
+def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
+    """Resolve *flow*'s URLs against *endpoint*; attach its credentials on its own origin.
+
+    A request that leaves the origin goes out bare and marked as a stranger's.
+    """
+    home = origin(endpoint.base_url) if endpoint else None
+
+    def authorized(request: HttpRequest) -> Effects[Mapping[str, str]]:
+        if endpoint is None or endpoint.authorize is None:
+            return {}
+        return (yield from endpoint.authorize(request))
+
+    def resolved(request: HttpRequest) -> Effects[HttpRequest]:
+        if endpoint is None and not urlsplit(request.url).scheme:
+            raise PluginError(f"a provider without an endpoint asked for {request.url!r}")
+        url = joined(endpoint.base_url if endpoint else "", request.url)
+        if origin(url) == home:
+            # What the caller names as an input is read without a key even at home.
+            own = {} if request.stranger else (yield from authorized(request))
+            return replace(request, url=url, headers={**request.headers, **own}, stranger=False)
+        if request.method.upper() != "GET":
+            raise PluginError(f"a provider may only read from another host, not {request.method}")
+        return replace(request, url=url, headers={}, stranger=True)
+
+    def handle(effect: Effect) -> Effects[Any]:
+        if isinstance(effect, Send | Open):
+            effect = replace(effect, request=(yield from resolved(effect.request)))
+        return (yield effect)
+
+    return transform(flow, handle)

@@ -1,0 +1,101 @@
+"""What a model can do, as data: known, unknown, or on a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from ._image import EditWhere, Value
+from ._request import Operation
+
+Transport: TypeAlias = Literal["bytes", "url", "file"]
+
+
+class Allowed(Value):
+    """What a parameter may be: one of `values`, or from `low` to `high`; what is None is open."""
+
+    values: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def allows(self, value: object) -> bool:
+        """Whether *value* is one of them."""
+        if self.values is not None:
+            return str(value) in self.values
+        if not isinstance(value, int | float):
+            return True
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return ", ".join(self.values)
+        return (
+            f"{self.low:g} to {self.high:g}"
+            if self.low is not None and self.high is not None
+            else "any"
+        )
+
+
+Support: TypeAlias = Literal["yes", "no", "unknown"] | Allowed
+
+
+class SizeRule(Value):
+    """Which sizes a model makes, in pixels: a closed list, or any within the limits."""
+
+    sizes: tuple[str, ...] = ()
+    multiple: int = 1
+    low_edge: int = 1
+    high_edge: int | None = None
+    ratio: float | None = None
+    low_pixels: int = 1
+    high_pixels: int | None = None
+
+    def allows(self, width: int, height: int) -> bool:
+        """Whether the model makes exactly this size."""
+        if self.sizes:
+            return f"{width}x{height}" in self.sizes
+        return (
+            width % self.multiple == 0
+            and height % self.multiple == 0
+            and min(width, height) >= self.low_edge
+            and (self.high_edge is None or max(width, height) <= self.high_edge)
+            and (self.ratio is None or max(width, height) <= self.ratio * min(width, height))
+            and width * height >= self.low_pixels
+            and (self.high_pixels is None or width * height <= self.high_pixels)
+        )
+
+
+class Capabilities(Value):
+    """What one model can do. What is not said is unknown, and passes through.
+
+    * `operations`: what it can make; `emulates`: what its plugin can make of those, when the
+      request lets it adapt.
+    * `max_images`: pictures in one request, `max_images_streamed` when it streams; None is
+      unknown. More than that are split over several requests.
+    * `max_inputs`: input pictures; `inputs`: how they may travel.
+    * `mask`: what marks the part to edit on its wire; None is "it takes no mask".
+    * `size`: the sizes it makes; None is unknown. `parameters`: the other fields of a request.
+    * `source` and `as_of`: where all this is from.
+    """
+
+    model: str | None = None
+    operations: frozenset[Operation] = frozenset({"generate"})
+    emulates: frozenset[Operation] = frozenset()
+    streaming: bool = False
+    max_images: int | None = None
+    max_images_streamed: int | None = None
+    max_inputs: int | None = None
+    inputs: frozenset[Transport] = frozenset({"bytes"})
+    mask: EditWhere | None = None
+    size: SizeRule | None = None
+    parameters: Mapping[str, Support] = Field(default_factory=dict)
+    lifecycle: str | None = None
+    source: str | None = None
+    as_of: date | None = None
+
+    def supports(self, parameter: str) -> Support:
+        """What is known of *parameter*."""
+        return self.parameters.get(parameter, "unknown")

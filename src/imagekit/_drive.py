@@ -1,0 +1,209 @@
+"""The blocking driver: performs a flow's effects, and gives its events to whoever iterates."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar, assert_never
+
+from ._errors import ImagekitError
+from ._events import ImageEvent
+from ._flow import (
+    Call,
+    Checkpoint,
+    Effect,
+    Effects,
+    Emit,
+    Gather,
+    Open,
+    Receive,
+    Send,
+    Sleep,
+    proper,
+)
+from ._framing import Received, decoder
+from ._http import Framing
+from ._scope import Scope, current
+from ._transport import SyncTransport
+
+T = TypeVar("T")
+
+
+def drive(
+    flow: Effects[T], transport: SyncTransport, scope: Scope
+) -> Generator[ImageEvent, None, T]:
+    """Perform *flow*; yields its events and returns what it returns.
+
+    Whoever stops early closes everything: the flow, its stream, and the flows that it gathered.
+    """
+    opened = ExitStack()
+    received: Iterator[Received] = iter(())
+    step: Callable[[], Effect] = partial(next, flow)
+    try:
+        while True:
+            reply: Any = None
+            try:
+                effect = step()
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                match proper(effect):
+                    case Emit(event):
+                        yield event
+                    case Gather() as gather:
+                        reply = yield from _gathered(gather, transport, scope)
+                    case Send(request):
+                        scope.check()
+                        with _entered(scope):
+                            reply = transport.send(request)
+                    case Open(request, framing):
+                        scope.check()
+                        with _entered(scope):
+                            opened.close()
+                            reply, pieces = opened.enter_context(transport.open(request, framing))
+                            received = _decoded(pieces, framing)
+                    case Receive():
+                        with _entered(scope):
+                            reply = next(received, None)
+                    case Sleep(seconds):
+                        scope.sleep(seconds)
+                    case Call() as work:
+                        scope.check()
+                        reply = _called(work, scope)
+                    case Checkpoint():
+                        pass
+                    case _ as never:
+                        assert_never(never)
+            except Exception as error:
+                step = partial(flow.throw, error)
+            else:
+                step = partial(flow.send, reply)
+    finally:
+        with suppress(ImagekitError):
+            opened.close()
+        flow.close()
+
+
+def run(flow: Effects[T], transport: SyncTransport, scope: Scope) -> T:
+    """Perform *flow* with nobody watching its events."""
+    driven = drive(flow, transport, scope)
+    try:
+        while True:
+            next(driven)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        driven.close()
+
+
+@contextmanager
+def _entered(scope: Scope) -> Iterator[None]:
+    token = current.set(scope)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+def _decoded(pieces: Iterator[bytes], framing: Framing) -> Iterator[Received]:
+    decode = decoder(framing)
+    for piece in pieces:
+        yield from decode.feed(piece)
+    yield from decode.finish()
+
+
+def _called(work: Call, scope: Scope) -> Any:
+    stop = work.stop
+    left = scope.left()
+    if stop is None:
+        return work.function()
+    alarm = threading.Timer(left, stop) if left is not None else None
+    with scope.ending(stop):
+        if alarm is not None:
+            alarm.daemon = True
+            alarm.start()
+        try:
+            reply = work.function()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+    # Work that was asked to stop may have come back with half a result.
+    scope.check(None)
+    return reply
+
+
+class _Outcome:
+    """How one gathered flow ended."""
+
+    def __init__(self, index: int, value: Any) -> None:
+        self.index = index
+        self.value = value
+
+
+def _gathered(
+    gather: Gather, transport: SyncTransport, scope: Scope
+) -> Generator[ImageEvent, None, tuple[Any, ...]]:
+    """Run the flows in threads; their events come through one bounded queue."""
+    inner = Scope(parent=scope)
+    said: queue.Queue[ImageEvent | _Outcome | None] = queue.Queue(maxsize=16)
+    waiting = deque(enumerate(gather.flows))
+
+    def say(item: ImageEvent | _Outcome) -> None:
+        while not inner.cancelled.is_set():
+            with suppress(queue.Full):
+                return said.put(item, timeout=0.1)
+
+    def work() -> None:
+        while waiting:
+            try:
+                index, flow = waiting.popleft()
+            except IndexError:
+                return
+            driven = drive(flow, transport, inner)
+            try:
+                while True:
+                    say(next(driven))
+            except StopIteration as stop:
+                say(_Outcome(index, stop.value))
+            except BaseException as error:
+                say(_Outcome(index, error))
+
+    def wake() -> None:
+        inner.cancel()
+        with suppress(queue.Full):
+            said.put_nowait(None)
+
+    many = min(gather.limit or len(gather.flows), len(gather.flows))
+    threads = [
+        threading.Thread(
+            target=contextvars.copy_context().run, args=(work,), daemon=True, name="imagekit"
+        )
+        for _ in range(many)
+    ]
+    outcomes: dict[int, Any] = {}
+    try:
+        with scope.ending(wake):
+            for thread in threads:
+                thread.start()
+            while len(outcomes) < len(gather.flows):
+                item = said.get()
+                if item is None:
+                    scope.check()
+                elif isinstance(item, _Outcome):
+                    outcomes[item.index] = item.value
+                else:
+                    yield item
+    finally:
+        waiting.clear()
+        inner.cancel()
+        for thread in threads:
+            # What blocks has been ended; only work that cannot be stopped outlives this.
+            thread.join(timeout=2.0)
+    return tuple(outcomes[index] for index in range(len(gather.flows)))

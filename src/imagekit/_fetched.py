@@ -1,0 +1,45 @@
+"""Pictures that stand behind a URL, brought in by the core under the rules for strangers."""
+
+from __future__ import annotations
+
+from ._errors import ImagekitError, ProtocolError, ProviderError, RequestError
+from ._flow import Effects, notice, send
+from ._http import HttpRequest
+from ._image import Image, short_url
+from ._media import facts
+from ._response import Notice
+
+
+def fetched(url: str) -> Effects[bytes]:
+    """The bytes behind *url*, which a caller gave as an input picture."""
+    answer = yield from send(HttpRequest("GET", url, billable=False, stranger=True))
+    if not answer.ok:
+        raise RequestError(f"the input picture at {short_url(url)} answered {answer.status}")
+    return answer.body
+
+
+def filled(image: Image, *, wanted: bool = True) -> Effects[Image]:
+    """*image* with its bytes, fetched from its URL where it has none.
+
+    The picture is paid for: when the download fails the URL stays, and a notice says why.
+    """
+    if image.data is not None or image.url is None or not wanted:
+        return image
+    try:
+        data = yield from downloaded(image.url)
+    except ImagekitError as error:
+        yield from notice(
+            Notice(kind="incomplete", feature="url", detail=f"the picture is not fetched: {error}")
+        )
+        return image
+    return Image.model_validate({**image.model_dump(exclude_none=True), "data": data})
+
+
+def downloaded(url: str) -> Effects[bytes]:
+    """The picture behind a result's *url*; raises where there is none."""
+    answer = yield from send(HttpRequest("GET", url, billable=False))
+    if not answer.ok:
+        raise ProviderError(f"{short_url(url)} answered {answer.status}", status=answer.status)
+    if facts(answer.body) is None:
+        raise ProtocolError(f"{short_url(url)} holds no picture, but {answer.body[:40]!r}")
+    return answer.body

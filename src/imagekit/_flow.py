@@ -1,0 +1,234 @@
+"""The contract between a provider and the core: a flow, which yields effects and performs none.
+
+A provider turns a request into a *flow*: a generator that yields the effects it wants performed
+and returns the response. The core owns every socket, thread, clock, file and retry, so that one
+flow serves the blocking client, the async client and a test with no network at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
+
+from ._capabilities import Capabilities
+from ._errors import PluginError
+from ._events import ImageEvent, Noticed
+from ._framing import ServerSentEvent
+from ._http import Endpoint, Framing, HttpRequest, HttpResponse
+from ._request import ImageRequest
+from ._response import ImageResponse, Notice
+from ._verdict import Verdict
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make a request; the reply is the whole `HttpResponse`."""
+
+    request: HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Make a request; the reply is the answer's head, and its body follows through `Receive`.
+
+    Where the answer is not of that framing (an error, or JSON where events were asked for) the
+    reply is the whole `HttpResponse`, and its `streamed` is false.
+    """
+
+    request: HttpRequest
+    framing: Framing = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """The opened stream's next event (or line, or piece), or None at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run blocking work, off the event loop where there is one; the reply is its result.
+
+    `stop` is called, from another thread, when nobody waits for the result any more.
+    """
+
+    function: Callable[[], Any]
+    stop: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Run flows side by side, at most *limit* at once; the reply is their outcomes, in order.
+
+    An outcome is what the flow returned, or the exception it ended in.
+    """
+
+    flows: tuple[Generator[Any, Any, Any], ...]
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand an event to whoever is streaming."""
+
+    event: ImageEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """From here on the job can be finished by `provider.resume(handle)`; the handle is JSON."""
+
+    handle: Mapping[str, Any]
+
+
+Effect: TypeAlias = Send | Open | Receive | Sleep | Call | Gather | Emit | Checkpoint
+Effects: TypeAlias = Generator[Effect, Any, T]
+Flow: TypeAlias = Generator[Effect, Any, ImageResponse]
+
+
+def proper(effect: Effect) -> Effect:
+    """*effect*, if it is one: a plugin may yield anything at all."""
+    if isinstance(effect, Send | Open | Receive | Sleep | Call | Gather | Emit | Checkpoint):
+        return effect
+    raise PluginError(f"a flow may yield effects only, not {effect!r}")
+
+
+class Provider(Protocol):
+    """What `imagekit_provider` returns. Only these three are needed.
+
+    A provider may also have `resume(handle)`, a flow that finishes the job a checkpoint names;
+    `cancel(handle)`, a flow that ends it; `judge(response)`, a `Verdict` on an answer that is no
+    success, or None to leave it to the core; and `family`, a name it shares with its siblings.
+    """
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where relative URLs go; None for a provider that makes no requests."""
+        ...
+
+    def capabilities(self, model: str | None) -> Capabilities:
+        """What *model* can do; with None, what the provider's default model can."""
+        ...
+
+    def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
+        """Turn a request into the effects that fulfil it."""
+        ...
+
+
+class Resumes(Protocol):
+    """A provider that can finish a job from a checkpoint's handle."""
+
+    def resume(self, handle: Mapping[str, Any]) -> Flow:
+        """The flow that finishes the job."""
+        ...
+
+
+class Cancels(Protocol):
+    """A provider that can end a job."""
+
+    def cancel(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """The flow that ends the job."""
+        ...
+
+
+class Judges(Protocol):
+    """A provider that knows more of its own refusals than their status says."""
+
+    def judge(self, response: HttpResponse) -> Verdict | None:
+        """What an answer that is no success means, or None to leave it to the core."""
+        ...
+
+
+def send(request: HttpRequest) -> Effects[HttpResponse]:
+    """Make *request* and take the whole answer."""
+    return cast(HttpResponse, (yield Send(request)))
+
+
+def open_stream(request: HttpRequest, framing: Framing = "events") -> Effects[HttpResponse]:
+    """Make *request* and take the answer's head; see `Open`."""
+    return cast(HttpResponse, (yield Open(request, framing)))
+
+
+def receive() -> Effects[ServerSentEvent | None]:
+    """The next server-sent event, or None at the end."""
+    return cast("ServerSentEvent | None", (yield Receive()))
+
+
+def receive_line() -> Effects[str | None]:
+    """The next line of a stream opened with framing "lines", or None at the end."""
+    return cast("str | None", (yield Receive()))
+
+
+def receive_piece() -> Effects[bytes | None]:
+    """The next piece of a stream opened with framing "pieces", or None at the end."""
+    return cast("bytes | None", (yield Receive()))
+
+
+def sleep(seconds: float) -> Effects[None]:
+    """Wait."""
+    yield Sleep(seconds)
+
+
+def call(function: Callable[[], T], stop: Callable[[], object] | None = None) -> Effects[T]:
+    """Run blocking work; see `Call`."""
+    return cast(T, (yield Call(function, stop)))
+
+
+def gather(
+    flows: Sequence[Effects[T]], *, limit: int | None = None
+) -> Effects[tuple[T | BaseException, ...]]:
+    """Run *flows* side by side; see `Gather`."""
+    return cast("tuple[T | BaseException, ...]", (yield Gather(tuple(flows), limit)))
+
+
+def emit(event: ImageEvent) -> Effects[None]:
+    """Hand *event* to whoever is streaming."""
+    yield Emit(event)
+
+
+def notice(given: Notice) -> Effects[None]:
+    """Say that something goes otherwise than asked; it will stand in the response too."""
+    yield Emit(Noticed(notice=given))
+
+
+def checkpoint(handle: Mapping[str, Any]) -> Effects[None]:
+    """From here on the job can be resumed by *handle*."""
+    yield Checkpoint(handle)
+
+
+def transform(
+    flow: Effects[T],
+    handle: Callable[[Effect], Effects[Any]],
+) -> Effects[T]:
+    """Run *flow*, letting *handle* decide how each of its effects is performed.
+
+    Flows inside a `Gather` are transformed alike.
+    """
+    step: Callable[[], Effect] = partial(next, flow)
+    try:
+        while True:
+            try:
+                effect = step()
+            except StopIteration as stop:
+                return cast(T, stop.value)
+            if isinstance(effect, Gather):
+                children = tuple(transform(inner, handle) for inner in effect.flows)
+                effect = Gather(children, effect.limit)
+            try:
+                reply = yield from handle(effect)
+            except Exception as error:
+                step = partial(flow.throw, error)
+            else:
+                step = partial(flow.send, reply)
+    finally:
+        flow.close()

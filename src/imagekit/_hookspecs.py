@@ -1,0 +1,79 @@
+"""Every hook a plugin may implement.
+
+`imagekit_provider` makes a provider. The others watch: they change nothing, and what they raise
+is logged and otherwise ignored. They see prompts and pictures and never a credential, so they are
+registered in code (`client.plugins.register(...)`), never by being installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from ._errors import ImagekitError
+from ._events import ImageEvent
+from ._flow import Provider
+from ._http import HttpRequest, HttpResponse
+from ._request import ImageRequest
+from ._response import ImageResponse
+
+hookspec = pluggy.HookspecMarker("imagekit")
+hookimpl = pluggy.HookimplMarker("imagekit")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a provider is built from.
+
+    `name` is what the caller calls it: the entry point's name or a profile's. `env` is the
+    environment, which a plugin reads here and nowhere else. `settings` are what only this plugin
+    knows; see `imagekit.provider.settings`.
+    """
+
+    name: str
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """Identifies one call to observers."""
+
+    id: str
+    provider: str
+    request: ImageRequest
+    stream: bool = False
+
+
+@hookspec(firstresult=True)
+def imagekit_provider(config: Config) -> Provider | None:
+    """Build the provider that this plugin's entry point names."""
+
+
+@hookspec
+def imagekit_request_sent(call: CallInfo, request: HttpRequest) -> None:
+    """A request is about to go out. Credentials are not on it yet."""
+
+
+@hookspec
+def imagekit_response_received(
+    call: CallInfo, request: HttpRequest, response: HttpResponse
+) -> None:
+    """An answer, or the head of a stream, arrived."""
+
+
+@hookspec
+def imagekit_event_emitted(call: CallInfo, event: ImageEvent) -> None:
+    """A stream event is on its way to the caller."""
+
+
+@hookspec
+def imagekit_call_finished(
+    call: CallInfo, response: ImageResponse | None, error: ImagekitError | None
+) -> None:
+    """The call is over; exactly one of *response* and *error* is given."""

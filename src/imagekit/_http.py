@@ -1,0 +1,101 @@
+"""The HTTP that a plugin may speak of: plain values, so that no plugin imports an HTTP library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ._errors import ProtocolError
+
+if TYPE_CHECKING:
+    from ._flow import Effects
+
+Framing: TypeAlias = Literal["events", "lines", "pieces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a multipart form."""
+
+    name: str
+    data: bytes = field(repr=False)
+    filename: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to make.
+
+    A relative *url* is joined to the provider's endpoint and carries its credentials. An absolute
+    one does only on that very origin; elsewhere it goes out bare. `billable` says whether doing
+    it twice may cost twice; a POST is, unless said otherwise. `blobs` names the JSON keys of the
+    answer that may hold a picture in base64.
+    """
+
+    method: str
+    url: str
+    json: Any = field(default=None, repr=False)
+    form: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    parts: tuple[Part, ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    billable: bool | None = None
+    blobs: frozenset[str] = frozenset()
+    stranger: bool = field(default=False, repr=False)
+
+    @property
+    def charges(self) -> bool:
+        """Whether repeating it may cost twice."""
+        return self.method.upper() == "POST" if self.billable is None else self.billable
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer: status, lower-cased headers and the body, which is empty for an opened stream."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    streamed: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, lower-cased."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON, in which a `Blob` may stand for a string; else a `ProtocolError`."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(
+                f"expected JSON, got {self.body[:80]!r}", status=self.status
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a provider lives and how it proves who is calling.
+
+    `authorize` is a flow from the request to the headers to add, so that it may fetch a token
+    first. The core asks it at the last step, and for the endpoint's own origin only.
+    """
+
+    base_url: str
+    authorize: Callable[[HttpRequest], Effects[Mapping[str, str]]] | None = field(
+        default=None, repr=False
+    )

@@ -1,0 +1,251 @@
+"""Pictures as values: those that come back, those that go in, and masks."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    model_validator,
+)
+
+from ._blob import Blob
+from ._errors import RequestError
+from ._media import MediaFacts, extension, facts
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+
+class Value(BaseModel):
+    """A frozen value that goes to JSON and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _decoded(value: object) -> object:
+    if isinstance(value, Blob):
+        return bytes(value)
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+# pydantic's own base64 is the URL-safe alphabet, which nobody else reads.
+Data: TypeAlias = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    PlainSerializer(lambda data: base64.b64encode(data).decode(), when_used="json"),
+]
+
+
+class Image(Value):
+    """One picture, its bytes exactly as the provider sent them.
+
+    `media_type`, `width` and `height` (pixels) are read from the bytes, not from what the provider
+    says of them; that stands in `echo`, as it came. A picture that the provider gave as a URL and
+    that was not fetched has no `data` yet.
+    """
+
+    kind: Literal["image"] = "image"
+    data: Data | None = Field(default=None, repr=False)
+    url: str | None = None
+    expires_at: datetime | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    revised_prompt: str | None = None
+    seed: int | None = None
+    id: str | None = None
+    echo: Mapping[str, JsonValue] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bytes(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("data") is not None:
+            data = _decoded(values["data"])
+            found = facts(data) if isinstance(data, bytes) else None
+            values = {**values, "data": data}
+            if found:
+                values |= {
+                    "media_type": found.media_type,
+                    "width": found.width,
+                    "height": found.height,
+                }
+        return values
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.data is None and self.url is None:
+            raise ValueError("an image needs its bytes or a URL")
+        return self
+
+    @property
+    def facts(self) -> MediaFacts | None:
+        """Type, size, transparency, animation and provenance, read from the bytes."""
+        return facts(self.data) if self.data is not None else None
+
+    def read(self) -> bytes:
+        """The bytes; raises `RequestError` when the picture is still only a URL."""
+        if self.data is None:
+            raise RequestError(
+                f"this picture is still at {short_url(self.url)}; client.fetch(image) brings it"
+            )
+        return self.data
+
+    def open(self) -> io.BytesIO:
+        """The bytes as a file to read from."""
+        return io.BytesIO(self.read())
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write the bytes, unchanged, to *path*; returns it.
+
+        The file appears whole or not at all. With `overwrite=False` an existing file raises
+        `FileExistsError`.
+        """
+        target = Path(path)
+        data = self.read()
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            if overwrite:
+                part.replace(target)
+            else:
+                os.link(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def to_pil(self) -> PillowImage:
+        """The picture as a `PIL.Image.Image`; needs Pillow (`pip install 'imagekit[images]'`)."""
+        from ._pillow import opened
+
+        return opened(self.read())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """How a notebook shows it."""
+        if self.data is None or self.media_type is None:
+            return {"text/plain": repr(self)}
+        if self.media_type == "image/svg+xml":
+            return {self.media_type: self.data.decode("utf-8", "replace")}
+        return {self.media_type: base64.b64encode(self.data).decode()}
+
+    def __repr__(self) -> str:
+        size = f" {self.width}x{self.height}" if self.width and self.height else ""
+        where = f"{len(self.data)} bytes" if self.data is not None else f"at {short_url(self.url)}"
+        return f"<Image {self.media_type or 'of unknown type'}{size}, {where}>"
+
+    __str__ = __repr__
+
+
+class ProviderFile(Value):
+    """A picture that the provider already keeps, by the id it gave."""
+
+    id: str
+
+    def __init__(self, id: str) -> None:
+        BaseModel.__init__(self, id=id)
+
+
+class ImageInput(Value):
+    """A picture that goes in: bytes, a path, a URL or a provider's file, and its role.
+
+    `role` is "source" (what is edited), "reference" (what is looked at), "markup" (marks drawn
+    over the first picture), or whatever word a provider understands.
+    """
+
+    data: Data | None = Field(default=None, repr=False)
+    path: Path | None = None
+    url: str | None = Field(default=None, repr=False)
+    file_id: str | None = None
+    role: str = "source"
+    name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_anything(cls, given: Any) -> Any:
+        return _given(given)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        said = [x for x in (self.data, self.path, self.url, self.file_id) if x is not None]
+        if len(said) != 1:
+            raise ValueError("an input picture is exactly one of data, path, url and file_id")
+        return self
+
+    @property
+    def media_type(self) -> str | None:
+        """The type its bytes show; None where there are no bytes, or none we know."""
+        found = facts(self.data) if self.data is not None else None
+        return found.media_type if found else None
+
+    @property
+    def filename(self) -> str:
+        """A real file name, with the ending that its bytes ask for."""
+        stem = Path(self.name or (self.path.name if self.path else "image")).stem or "image"
+        return f"{stem}.{extension(self.media_type)}"
+
+    def __repr__(self) -> str:
+        what = f"{len(self.data)} bytes" if self.data is not None else None
+        what = what or str(self.path or self.file_id or short_url(self.url))
+        return f"<ImageInput {self.role}: {what}>"
+
+    __str__ = __repr__
+
+
+InputLike: TypeAlias = (
+    "ImageInput | Image | ProviderFile | bytes | str | os.PathLike[str] | Mapping[str, Any]"
+)
+
+
+def _given(given: Any) -> Any:
+    match given:
+        case bytes() | bytearray() | memoryview():
+            return {"data": bytes(given)}
+        case str() if given.startswith("data:"):
+            head, _, text = given.partition(",")
+            if not head.endswith(";base64"):
+                raise ValueError("a data URL must be base64")
+            return {"data": base64.b64decode(text, validate=True)}
+        case str() if given.startswith(("http://", "https://")):
+            return {"url": given}
+        case str() | os.PathLike():
+            return {"path": Path(given)}
+        case ProviderFile():
+            return {"file_id": given.id}
+        case Image():
+            return {"data": given.data} if given.data is not None else {"url": given.url}
+    return given
+
+
+EditWhere: TypeAlias = Literal["transparent", "opaque", "white", "black"]
+
+
+class Mask(Value):
+    """Which part of a picture may change.
+
+    `edit_where` says what in *image* marks that part, and has no default, because every
+    convention is somebody's: "transparent" (OpenAI's), "white" (most others'), "opaque", "black".
+    The picture is turned into the convention of the provider that gets it.
+    """
+
+    image: ImageInput
+    edit_where: EditWhere
+
+    def __init__(self, image: InputLike, *, edit_where: EditWhere) -> None:
+        BaseModel.__init__(self, image=image, edit_where=edit_where)
+
+
+def short_url(url: str | None) -> str:
+    """A URL without its query, which may be a signature that lets anyone in."""
+    head, mark, _ = (url or "").partition("?")
+    return head + ("?…" if mark else "")

@@ -1,0 +1,148 @@
+"""The async driver: performs a flow's effects on asyncio or trio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any, TypeVar, assert_never
+
+import anyio
+import anyio.to_thread
+
+from ._errors import DeadlineExceededError
+from ._events import ImageEvent
+from ._flow import (
+    Call,
+    Checkpoint,
+    Effect,
+    Effects,
+    Emit,
+    Gather,
+    Open,
+    Receive,
+    Send,
+    Sleep,
+    proper,
+)
+from ._framing import Received, decoder
+from ._http import Framing
+from ._transport import AsyncTransport
+
+T = TypeVar("T")
+Tell = Callable[[ImageEvent], Awaitable[None]]
+
+
+async def nobody(event: ImageEvent) -> None:
+    """Whom to tell when nobody watches."""
+
+
+async def perform(
+    flow: Effects[T], transport: AsyncTransport, until: float = math.inf, tell: Tell = nobody
+) -> T:
+    """Perform *flow*, *tell* its events, return what it returns.
+
+    *until* is the deadline on the event loop's clock. Cancelling closes everything.
+    """
+    step: Callable[[], Effect] = partial(next, flow)
+    async with AsyncExitStack() as closing:
+        closing.callback(flow.close)
+        doing = _Doing(transport, until, tell)
+        closing.push_async_callback(doing.aclose)
+        while True:
+            try:
+                effect = step()
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                reply = await doing.perform(proper(effect))
+            except Exception as error:
+                step = partial(flow.throw, error)
+            else:
+                step = partial(flow.send, reply)
+
+
+class _Doing:
+    """One flow's way of having its effects performed: its opened stream is its own."""
+
+    def __init__(self, transport: AsyncTransport, until: float, tell: Tell) -> None:
+        self._transport, self._until, self._tell = transport, until, tell
+        self._opened = AsyncExitStack()
+        self._received: AsyncIterator[Received] | None = None
+
+    async def perform(self, effect: Effect) -> Any:
+        match effect:
+            case Emit(event):
+                return await self._tell(event)
+            case Gather(flows, limit):
+                return await self._gathered(flows, limit)
+        charges = isinstance(effect, Send | Open) and effect.request.charges
+        if anyio.current_time() >= self._until:
+            raise DeadlineExceededError("the deadline for the call passed", billed="no")
+        with anyio.CancelScope(deadline=self._until) as limited:
+            return await self._one(effect)
+        assert limited.cancelled_caught
+        raise DeadlineExceededError(
+            "the deadline for the call passed", billed=None if charges else "no"
+        )
+
+    async def _one(self, effect: Send | Open | Receive | Sleep | Call | Checkpoint) -> Any:
+        match effect:
+            case Send(request):
+                return await self._transport.send(request)
+            case Open(request, framing):
+                await self._opened.aclose()
+                opening = self._transport.open(request, framing)
+                response, pieces = await self._opened.enter_async_context(opening)
+                decoding = _decoded(pieces, framing)
+                self._received = await self._opened.enter_async_context(aclosing(decoding))
+                return response
+            case Receive():
+                return await anext(self._received, None) if self._received else None
+            case Sleep(seconds):
+                return await anyio.sleep(seconds)
+            case Call(function, stop):
+                try:
+                    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+                except anyio.get_cancelled_exc_class():
+                    if stop is not None:
+                        stop()
+                    raise
+            case Checkpoint():
+                return None
+            case _ as never:
+                assert_never(never)
+
+    async def _gathered(self, flows: tuple[Effects[Any], ...], limit: int | None) -> Any:
+        outcomes: list[Any] = [None] * len(flows)
+        room = anyio.Semaphore(limit or max(1, len(flows)))
+
+        async def one(index: int, flow: Effects[Any]) -> None:
+            async with room:
+                try:
+                    outcomes[index] = await perform(flow, self._transport, self._until, self._tell)
+                except Exception as error:
+                    outcomes[index] = error
+
+        async with anyio.create_task_group() as group:
+            for index, flow in enumerate(flows):
+                group.start_soon(one, index, flow)
+        return tuple(outcomes)
+
+    async def aclose(self) -> None:
+        """Close the opened stream, whatever else is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            await self._opened.aclose()
+
+
+async def _decoded(
+    pieces: AsyncIterator[bytes], framing: Framing
+) -> AsyncGenerator[Received, None]:
+    decode = decoder(framing)
+    async for piece in pieces:
+        for item in decode.feed(piece):
+            yield item
+    for item in decode.finish():
+        yield item

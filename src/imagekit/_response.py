@@ -1,0 +1,229 @@
+"""What a call came to: a slot for each picture, and everything the provider said besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, JsonValue, SkipValidation
+
+from ._errors import Billed, ContentRejectedError, ImagekitError, NoImageError, ProviderError, Stage
+from ._http import HttpRequest, HttpResponse
+from ._image import Image, Value
+from ._request import State
+
+NoticeKind: TypeAlias = Literal[
+    "unsupported", "adjusted", "emulated", "deprecated", "delivered-differs", "incomplete", "other"
+]
+
+
+class Notice(Value):
+    """Something that went otherwise than asked, in a call that went on all the same.
+
+    `feature` is the request field or option meant; `wanted` and `used` what became of it.
+    """
+
+    kind: NoticeKind
+    feature: str
+    detail: str = ""
+    wanted: str | None = None
+    used: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.feature}" + (f": {self.detail}" if self.detail else "")
+
+
+class ImageFailure(Value):
+    """A slot that holds no picture.
+
+    `kind` is "refused" (its rules forbid it), "failed" (it tried) or "missing" (it never came).
+    `stage` and `categories` say what a refusal objects to, `billed` whether it may cost money.
+    `preview` is the last preview that came before the failure: a lead, never the result.
+    """
+
+    kind: Literal["refused", "failed", "missing"]
+    reason: str
+    code: str | None = None
+    stage: Stage = "unknown"
+    categories: tuple[str, ...] = ()
+    billed: Billed = "possibly"
+    preview: Image | None = None
+
+    def error(self) -> ImagekitError:
+        """This failure as the exception to raise for it."""
+        if self.kind == "refused":
+            return ContentRejectedError(
+                self.reason,
+                stage=self.stage,
+                categories=self.categories,
+                code=self.code,
+                billed=self.billed,
+            )
+        kind = NoImageError if self.kind == "missing" else ProviderError
+        return kind(self.reason, code=self.code, billed=self.billed)
+
+
+Slot: TypeAlias = Annotated[Image | ImageFailure, Field(discriminator="kind")]
+
+
+class UsageItem(Value):
+    """One count that the provider reported.
+
+    `unit` is "token", "image", "megapixel", "second", "credit" …; `modality` "text" or "image";
+    `model` the model it counts, where that is not the image model; `detail` a further split, such
+    as "cached" or "reasoning". Items never overlap, so they may be summed.
+    """
+
+    quantity: Decimal
+    unit: str = "token"
+    direction: Literal["input", "output"] | None = None
+    modality: str | None = None
+    model: str | None = None
+    detail: str | None = None
+
+
+class Usage(Value):
+    """Counts as reported; what nobody reported is None, never 0."""
+
+    items: tuple[UsageItem, ...] = ()
+
+    def total(
+        self, *, unit: str = "token", direction: str | None = None, modality: str | None = None
+    ) -> Decimal | None:
+        """The sum of the items that match; None when none does."""
+        found = [
+            item.quantity
+            for item in self.items
+            if item.unit == unit
+            and direction in (None, item.direction)
+            and modality in (None, item.modality)
+        ]
+        return sum(found, Decimal()) if found else None
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Tokens that went in."""
+        return _whole(self.total(direction="input"))
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Tokens that came out."""
+        return _whole(self.total(direction="output"))
+
+    @property
+    def total_tokens(self) -> int | None:
+        """All tokens."""
+        return _whole(self.total())
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(items=(*self.items, *other.items))
+
+
+def _whole(count: Decimal | None) -> int | None:
+    return None if count is None else int(count)
+
+
+class Cost(Value):
+    """Money: reported by the provider, or estimated from `source` as of `as_of`."""
+
+    amount: Decimal
+    currency: str = "USD"
+    kind: Literal["reported", "estimated"]
+    source: str | None = None
+    as_of: date | None = None
+
+
+class RateLimit(Value):
+    """One of the provider's limits: `reset` is seconds until it is full again."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+
+
+class Timing(Value):
+    """How long the call took, in seconds; `first_preview` until the first preview came."""
+
+    total: float
+    first_preview: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and its answer, without credentials. Kept only where a call asked for it."""
+
+    request: HttpRequest = field(repr=False)
+    response: HttpResponse = field(repr=False)
+
+
+class ImageResponse(Value):
+    """Everything a finished call came to.
+
+    `slots` holds one entry for each picture asked for or returned, an `Image` or an
+    `ImageFailure`; iterating and indexing go over the pictures alone.
+    """
+
+    slots: tuple[Slot, ...]
+    provider: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    text: str | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    notices: tuple[Notice, ...] = ()
+    state: State | None = Field(default=None, repr=False)
+    created: datetime | None = None
+    request_ids: tuple[str, ...] = ()
+    rate_limits: Mapping[str, RateLimit] = Field(default_factory=dict, repr=False)
+    timing: Timing | None = None
+    metadata: Mapping[str, JsonValue] = Field(default_factory=dict, repr=False)
+    raw: SkipValidation[tuple[Exchange, ...]] = Field(default=(), repr=False, exclude=True)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures."""
+        return tuple(slot for slot in self.slots if isinstance(slot, Image))
+
+    @property
+    def failures(self) -> tuple[ImageFailure, ...]:
+        """The slots that hold none."""
+        return tuple(slot for slot in self.slots if isinstance(slot, ImageFailure))
+
+    @property
+    def ok(self) -> bool:
+        """Whether every slot is a picture."""
+        return bool(self.slots) and not self.failures
+
+    @property
+    def image(self) -> Image:
+        """The first slot's picture; raises its error when it holds none."""
+        if not self.slots:
+            raise NoImageError("the response has no slots")
+        first = self.slots[0]
+        if isinstance(first, Image):
+            return first
+        error = first.error()
+        error.response = self
+        raise error
+
+    def __iter__(self) -> Iterator[Image]:  # type: ignore[override]  # pictures, not fields
+        return iter(self.images)
+
+    def __getitem__(self, index: int) -> Image:
+        return self.images[index]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        who = "/".join(word for word in (self.provider, self.model) if word)
+        return f"<ImageResponse {who or 'of nobody'}: {list(self.images)}{failed}>"
+
+    __str__ = __repr__

@@ -1,0 +1,134 @@
+"""A flow around a flow: what cannot cost twice is repeated, and nothing else ever is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from . import _verdict
+from ._errors import DeadlineExceededError, ImagekitError, TransportError
+from ._flow import Checkpoint, Effect, Effects, Open, Send, Sleep, transform
+from ._http import HttpRequest, HttpResponse
+from ._verdict import Verdict
+
+T = TypeVar("T")
+Judge = Callable[[HttpResponse], Verdict | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how fast to try again; *whether* is not up to it.
+
+    Waits are seconds: `base` doubles up to `cap`, shortened by up to a quarter at random. A wait
+    that the provider asks for is kept to, unless it is longer than `patience`: then the call ends.
+    """
+
+    retries: int = 2
+    base: float = 0.5
+    cap: float = 8.0
+    patience: float = 120.0
+    random: Callable[[], float] = random.random
+
+    def delay(self, attempt: int, asked: float | None) -> float | None:
+        """How long to wait after *attempt* (from 0), or None to give up."""
+        if asked is not None:
+            return asked if asked <= self.patience else None
+        return float(min(self.cap, self.base * 2**attempt) * (1 - self.random() / 4))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait, from `retry-after-ms` or `retry-after`."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        # A flow has no clock; the answer's own date is the clock its retry-after was set by.
+        now = parsedate_to_datetime(headers["date"])
+        return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+class Ledger:
+    """What the call may have cost so far, and from where it could go on."""
+
+    def __init__(self) -> None:
+        self.worst = Verdict.NOT_SENT
+        self.checkpoint: Mapping[str, Any] | None = None
+
+    def enter(self, verdict: Verdict) -> None:
+        """Note the last attempt at something billable."""
+        order = (Verdict.NOT_SENT, Verdict.REFUSED, Verdict.REJECTED, Verdict.UNKNOWN)
+        ranks = {verdict: rank for rank, verdict in enumerate((*order, Verdict.ACCEPTED))}
+        self.worst = max(self.worst, verdict, key=ranks.__getitem__)
+
+    def stamp(self, error: ImagekitError) -> None:
+        """Write on *error* what is known of the money, where nobody wrote it yet."""
+        if error.billed is None:
+            may = self.worst in (Verdict.UNKNOWN, Verdict.ACCEPTED)
+            error.billed = "possibly" if may else "no"
+        if error.checkpoint is None:
+            error.checkpoint = self.checkpoint
+
+
+def retried(flow: Effects[T], policy: RetryPolicy, judge: Judge | None = None) -> Effects[T]:
+    """Repeat each of *flow*'s requests within *policy*, if its verdict lets it.
+
+    A request that may have been taken on is never repeated; one that costs nothing is repeated on
+    any trouble. Nothing is repeated once a stream is open.
+    """
+    ledger = Ledger()
+
+    def verdict_on(request: HttpRequest, response: HttpResponse) -> Verdict:
+        found = _verdict.of_response(response)
+        if found is Verdict.ACCEPTED:
+            return found
+        found = (judge(response) if judge and not request.stranger else None) or found
+        if found is Verdict.UNKNOWN and not request.charges:
+            return Verdict.REFUSED
+        return found
+
+    def attempts(effect: Send | Open) -> Effects[HttpResponse]:
+        request, attempt = effect.request, 0
+        while True:
+            try:
+                response: HttpResponse = yield effect
+            except TransportError as error:
+                verdict = _verdict.of_error(error)
+                if request.charges:
+                    ledger.enter(verdict)
+                elif verdict is Verdict.UNKNOWN:
+                    verdict = Verdict.REFUSED
+                wait = policy.delay(attempt, None)
+                late = isinstance(error, DeadlineExceededError)
+                if late or not verdict.repeatable or attempt >= policy.retries or wait is None:
+                    raise
+            else:
+                verdict = verdict_on(request, response)
+                wait = policy.delay(attempt, retry_after(response.headers))
+                if not verdict.repeatable or attempt >= policy.retries or wait is None:
+                    if request.charges:
+                        ledger.enter(verdict)
+                    return response
+            yield Sleep(wait)
+            attempt += 1
+
+    def handle(effect: Effect) -> Effects[Any]:
+        if isinstance(effect, Checkpoint):
+            ledger.checkpoint = effect.handle
+        if not isinstance(effect, Send | Open):
+            return (yield effect)
+        return (yield from attempts(effect))
+
+    try:
+        return (yield from transform(flow, handle))
+    except ImagekitError as error:
+        ledger.stamp(error)
+        raise

@@ -1,0 +1,86 @@
+"""How long one blocking call may go on, and how it is ended from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from ._errors import Billed, DeadlineExceededError, TransportError
+
+
+class Scope:
+    """A deadline, and what must be ended when nobody waits any more.
+
+    A blocking read cannot be interrupted from another thread, but its socket can be shut down
+    under it; so whatever blocks is registered here while it does.
+    """
+
+    def __init__(self, seconds: float | None = None, parent: Scope | None = None) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+        if parent is not None:
+            self._until = parent._until
+        self._lock = threading.Lock()
+        self._enders: list[Callable[[], object]] = []
+        self.cancelled = threading.Event()
+
+    def left(self) -> float | None:
+        """Seconds until the deadline (0 when it has passed), or None when there is none."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def check(self, billed: Billed | None = "no") -> None:
+        """Raise when the call is over."""
+        if self.cancelled.is_set():
+            raise TransportError("the call was cancelled", billed=billed)
+        if self.left() == 0.0:
+            raise DeadlineExceededError("the deadline for the call passed", billed=billed)
+
+    def shorter(self, timeout: float | None) -> float | None:
+        """*timeout*, or the time left when that is less."""
+        left = self.left()
+        if left is None or timeout is None:
+            return left if timeout is None else timeout
+        return min(left, timeout)
+
+    @contextmanager
+    def ending(self, end: Callable[[], object]) -> Iterator[None]:
+        """Have *end* called if the call is cancelled meanwhile."""
+        with self._lock:
+            self._enders.append(end)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._enders.remove(end)
+
+    def cancel(self) -> None:
+        """End whatever still blocks."""
+        self.cancelled.set()
+        with self._lock:
+            enders = list(self._enders)
+        for end in enders:
+            with contextlib.suppress(Exception):
+                end()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, under the deadline; ends early when the call is cancelled."""
+        left = self.left()
+        late = left is not None and left < seconds
+        self.cancelled.wait(left if late else seconds)
+        if late or self.cancelled.is_set():
+            self.check()
+            raise DeadlineExceededError("the deadline for the call passed", billed="no")
+
+
+def shut_down(connection: socket.socket) -> None:
+    """Make whoever blocks on *connection* return at once."""
+    with contextlib.suppress(OSError):
+        # Not the TLS wrapper's own shutdown, which would pull its state from under the reader.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+current: ContextVar[Scope | None] = ContextVar("imagekit_scope", default=None)

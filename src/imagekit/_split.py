@@ -1,0 +1,106 @@
+"""A flow of flows: more pictures than one request may ask for, made by several, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+from ._errors import ContentRejectedError, ImagekitError, NoImageError
+from ._events import ImageFailed, ImageReady, PartialImage
+from ._flow import Effect, Effects, Emit, Flow, gather, transform
+from ._request import ImageRequest
+from ._response import Cost, ImageFailure, ImageResponse, Notice, Slot
+
+# Enough to be quick, few enough not to run into every rate limit there is.
+SIDE_BY_SIDE = 8
+
+
+def split(request: ImageRequest, most: int | None, make: Callable[[ImageRequest], Flow]) -> Flow:
+    """Make *request* by as many flows as it takes, with at most *most* pictures each.
+
+    What one part cannot make fails in its own slots; the others keep theirs. Only when every part
+    raised is anything raised: the first part's error.
+    """
+    if most is None or request.n <= most:
+        return (yield from make(request))
+    counts = [min(most, request.n - start) for start in range(0, request.n, most)]
+    parts = [
+        _shifted(make(_part(request, number, count, most)), number * most)
+        for number, count in enumerate(counts)
+    ]
+    outcomes = yield from gather(parts, limit=SIDE_BY_SIDE)
+    return merged(outcomes, counts)
+
+
+def _part(request: ImageRequest, number: int, count: int, most: int) -> ImageRequest:
+    # The same seed for each part would make the same pictures over again.
+    seed = None if request.seed is None else request.seed + number * most
+    return request.with_(n=count, seed=seed)
+
+
+def _shifted(flow: Flow, by: int) -> Flow:
+    def handle(effect: Effect) -> Effects[Any]:
+        if isinstance(effect, Emit) and isinstance(
+            effect.event, PartialImage | ImageReady | ImageFailed
+        ):
+            moved = effect.event.model_copy(update={"index": effect.event.index + by})
+            effect = replace(effect, event=moved)
+        return (yield effect)
+
+    return transform(flow, handle)
+
+
+def failure_of(error: ImagekitError) -> ImageFailure:
+    """The slot that *error* leaves behind."""
+    rejected = isinstance(error, ContentRejectedError)
+    return ImageFailure(
+        kind="refused" if rejected else "missing" if isinstance(error, NoImageError) else "failed",
+        reason=str(error),
+        code=error.code,
+        stage=error.stage if isinstance(error, ContentRejectedError) else "unknown",
+        categories=error.categories if isinstance(error, ContentRejectedError) else (),
+        billed=error.billed or "possibly",
+    )
+
+
+def merged(outcomes: tuple[ImageResponse | BaseException, ...], counts: list[int]) -> ImageResponse:
+    """One response from the parts' outcomes; raises the first error when there is nothing else."""
+    good = [outcome for outcome in outcomes if isinstance(outcome, ImageResponse)]
+    slots: list[Slot] = []
+    for outcome, count in zip(outcomes, counts, strict=True):
+        if isinstance(outcome, ImageResponse):
+            slots += outcome.slots
+        elif isinstance(outcome, ImagekitError):
+            left = outcome.response.slots if outcome.response else ()
+            slots += left or [failure_of(outcome)] * count
+        else:
+            raise outcome
+    if not good:
+        error = cast(ImagekitError, outcomes[0])
+        error.response = ImageResponse(slots=tuple(slots))
+        raise error
+    usages = [response.usage for response in good if response.usage is not None]
+    first = good[0]
+    return first.model_copy(
+        update={
+            "slots": tuple(slots),
+            "usage": sum(usages[1:], start=usages[0]) if usages else None,
+            "cost": _summed(good),
+            "text": "\n".join(filter(None, (response.text for response in good))) or None,
+            "notices": _unique(good),
+            "request_ids": tuple(id for response in good for id in response.request_ids),
+            "rate_limits": good[-1].rate_limits,
+        }
+    )
+
+
+def _summed(parts: list[ImageResponse]) -> Cost | None:
+    known = [part.cost for part in parts if part.cost is not None]
+    if len(known) < len(parts) or len({(cost.currency, cost.kind) for cost in known}) > 1:
+        return None
+    return known[0].model_copy(update={"amount": sum(cost.amount for cost in known)})
+
+
+def _unique(parts: list[ImageResponse]) -> tuple[Notice, ...]:
+    return tuple(dict.fromkeys(notice for part in parts for notice in part.notices))

@@ -1,0 +1,54 @@
+"""What a plugin takes from callers beyond the common request, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ._errors import ConfigurationError, RequestError
+from ._flow import Effects
+from ._hookspecs import Config
+from ._http import HttpRequest
+from ._request import ImageRequest
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def options(request: ImageRequest, model: type[M]) -> M:
+    """The request's options for this provider as *model*; a typo or a wrong type is an error.
+
+    The core hands a provider its own options only, those of its family below those of its name.
+    """
+    given: dict[str, Any] = {}
+    for mine in request.options.values():
+        given.update(mine)
+    return _strictly(model, given, "option", RequestError)
+
+
+def settings(config: Config, model: type[M]) -> M:
+    """The configuration's settings for this provider as *model*; a typo is an error."""
+    return _strictly(model, config.settings, "setting", ConfigurationError)
+
+
+def _strictly(model: type[M], given: Mapping[str, Any], what: str, wrong: type[Exception]) -> M:
+    try:
+        return model.model_validate(dict(given), extra="forbid")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields))
+            raise wrong(f"no {what} {name!r}; there are: {known}") from error
+        raise wrong(f"{what} {name!r}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def bearer(key: str) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
+    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`."""
+
+    def authorize(request: HttpRequest) -> Effects[Mapping[str, str]]:
+        return {"authorization": f"Bearer {key}"}
+        yield
+
+    return authorize

@@ -1,0 +1,309 @@
+"""The only module that knows httpx: values to and from it, its errors as ours."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import anyio
+import httpx
+
+from ._errors import (
+    Billed,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    ProtocolError,
+    RequestError,
+    TransportError,
+    TransportTimeoutError,
+)
+from ._http import Framing, HttpRequest, HttpResponse
+from ._network import AsyncGuarded, Watched
+from ._scope import current
+from ._version import version
+
+# Raised before a byte of the request is written; after anything else it may have arrived.
+NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+MOST_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for a connection to be made, and for the next byte to be read or written."""
+
+    connect: float = 5.0
+    read: float = 600.0
+
+    def httpx(self) -> httpx.Timeout:
+        """As httpx takes them."""
+        return httpx.Timeout(self.read, connect=self.connect)
+
+
+def arguments(request: HttpRequest) -> dict[str, Any]:
+    """*request* as the keyword arguments of httpx's `build_request`."""
+    headers = {"user-agent": f"imagekit/{version()}", **request.headers}
+    keywords: dict[str, Any] = {"headers": headers}
+    if request.query:
+        keywords["params"] = httpx.URL(request.url).params.merge(dict(request.query))
+    if request.json is not None:
+        keywords["json"] = request.json
+    if request.body is not None:
+        keywords["content"] = request.body
+    if request.parts:
+        # httpx invents a boundary for each request; ours is the content's hash, so that the same
+        # request is the same bytes and a cassette can match it.
+        digest = hashlib.sha256(repr(request.form).encode())
+        for part in request.parts:
+            digest.update(part.data)
+        headers["content-type"] = f"multipart/form-data; boundary={digest.hexdigest()[:32]}"
+        keywords["files"] = [
+            (part.name, (part.filename, part.data, part.media_type)) for part in request.parts
+        ]
+    if request.form:
+        fields: dict[str, list[str]] = {}
+        for name, value in request.form:
+            fields.setdefault(name, []).append(value)
+        keywords["data"] = fields
+    return keywords
+
+
+def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
+    try:
+        return client.build_request(request.method, request.url, **arguments(request))
+    except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
+        raise RequestError(f"the request cannot be written: {error}", billed="no") from error
+
+
+def _is_framed(response: httpx.Response, framing: Framing | None) -> bool:
+    if framing is None or not response.is_success:
+        return False
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return framing != "events" or kind in ("", "text/event-stream")
+
+
+def _answer(response: httpx.Response, body: bytes = b"", *, streamed: bool = False) -> HttpResponse:
+    return HttpResponse(response.status_code, dict(response.headers), body, streamed)
+
+
+def _grow(body: bytearray, piece: bytes) -> None:
+    body += piece
+    if len(body) > MOST_BYTES:
+        raise ProtocolError(f"the answer is larger than {MOST_BYTES} bytes")
+
+
+@contextmanager
+def translated(*, answered: bool = False) -> Iterator[None]:
+    """Httpx's errors as ours; `billed` is "no" only where nothing can have been sent."""
+    try:
+        yield
+    except httpx.DecodingError as error:
+        raise ProtocolError(f"the answer cannot be decoded: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _ours(error, answered=answered) from error
+
+
+def _ours(error: Exception, *, answered: bool) -> TransportError:
+    billed: Billed | None = "no" if isinstance(error, NOT_SENT) and not answered else None
+    scope = current.get()
+    what = str(error) or type(error).__name__
+    if scope is not None and scope.left() == 0.0:
+        return DeadlineExceededError("the deadline for the call passed", billed=billed)
+    if isinstance(error, NOT_SENT):
+        return ConnectionFailedError(f"no connection was made: {what}", billed=billed)
+    if isinstance(error, httpx.TimeoutException):
+        return TransportTimeoutError(f"the answer took too long: {what}", billed=billed)
+    return TransportError(f"the connection broke: {what}", billed=billed)
+
+
+def _https_only(request: httpx.Request) -> None:
+    if request.url.scheme != "https":
+        raise ProtocolError(
+            f"refusing to read from {request.url.host!r} by {request.url.scheme}: "
+            "a stranger's URL must be https",
+            billed="no",
+        )
+
+
+# Plain subclasses of httpx's own transports are ones that recorders of traffic still see.
+class _Guarded(httpx.HTTPTransport):
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        _watch(self, guarded=True)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        _https_only(request)
+        return super().handle_request(request)
+
+
+class _AsyncGuarded(httpx.AsyncHTTPTransport):
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        pool: Any = self._pool
+        pool._network_backend = AsyncGuarded(pool._network_backend)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _https_only(request)
+        return await super().handle_async_request(request)
+
+
+def _watch(transport: Any, *, guarded: bool = False) -> None:
+    """Put the call's scope under *transport*'s connections."""
+    pool = transport._pool
+    pool._network_backend = Watched(pool._network_backend, guarded=guarded)
+
+
+def _bare(timeouts: Timeouts) -> dict[str, Any]:
+    """What makes a client bare: it keeps no cookies and follows few redirects."""
+    return {
+        "timeout": httpx.Timeout(min(timeouts.read, 60.0), connect=timeouts.connect),
+        "follow_redirects": True,
+        "max_redirects": 5,
+        "trust_env": False,
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    }
+
+
+class SyncTransport:
+    """Sends values over a blocking httpx client; strangers get a bare one.
+
+    A client that is given stays the giver's: its proxies, its limits, and its closing.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client | None = None,
+        downloads: httpx.Client | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._timeouts = timeouts or Timeouts()
+        self._http, self._downloads = http, downloads
+        self._ours: list[httpx.Client] = []
+        self._lock = threading.Lock()
+
+    def _client(self, request: HttpRequest) -> httpx.Client:
+        with self._lock:
+            if request.stranger:
+                if self._downloads is None:
+                    self._downloads = httpx.Client(transport=_Guarded(), **_bare(self._timeouts))
+                    self._ours.append(self._downloads)
+                return self._downloads
+            if self._http is None:
+                self._http = httpx.Client(timeout=self._timeouts.httpx())
+                self._ours.append(self._http)
+                for transport in (self._http._transport, *self._http._mounts.values()):
+                    if transport is not None:
+                        _watch(transport)
+            return self._http
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Make *request*; the whole answer."""
+        with self.open(request, None) as (response, _):
+            return response
+
+    @contextmanager
+    def open(
+        self, request: HttpRequest, framing: Framing | None
+    ) -> Iterator[tuple[HttpResponse, Iterator[bytes]]]:
+        """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
+        client = self._client(request)
+        with translated():
+            response = client.send(_built(client, request), stream=True)
+        try:
+            if _is_framed(response, framing):
+                yield _answer(response, streamed=True), _pieces(response)
+            else:
+                body = bytearray()
+                for piece in _pieces(response):
+                    _grow(body, piece)
+                yield _answer(response, bytes(body)), iter(())
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close the connections that are ours."""
+        for client in self._ours:
+            client.close()
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    with translated(answered=True):
+        yield from response.iter_bytes()
+
+
+class AsyncTransport:
+    """Sends values over an async httpx client; strangers get a bare one.
+
+    A client that is given stays the giver's: its proxies, its limits, and its closing.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient | None = None,
+        downloads: httpx.AsyncClient | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._timeouts = timeouts or Timeouts()
+        self._http, self._downloads = http, downloads
+        self._ours: list[httpx.AsyncClient] = []
+
+    def _client(self, request: HttpRequest) -> httpx.AsyncClient:
+        if request.stranger:
+            if self._downloads is None:
+                self._downloads = httpx.AsyncClient(
+                    transport=_AsyncGuarded(), **_bare(self._timeouts)
+                )
+                self._ours.append(self._downloads)
+            return self._downloads
+        if self._http is None:
+            self._http = httpx.AsyncClient(timeout=self._timeouts.httpx())
+            self._ours.append(self._http)
+        return self._http
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Make *request*; the whole answer."""
+        async with self.open(request, None) as (response, _):
+            return response
+
+    @asynccontextmanager
+    async def open(
+        self, request: HttpRequest, framing: Framing | None
+    ) -> AsyncIterator[tuple[HttpResponse, AsyncIterator[bytes]]]:
+        """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
+        client = self._client(request)
+        with translated():
+            response = await client.send(_built(client, request), stream=True)
+        pieces = _async_pieces(response)
+        try:
+            if _is_framed(response, framing):
+                yield _answer(response, streamed=True), pieces
+            else:
+                body = bytearray()
+                async for piece in pieces:
+                    _grow(body, piece)
+                yield _answer(response, bytes(body)), pieces
+        finally:
+            with anyio.CancelScope(shield=True):
+                await pieces.aclose()
+                await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections that are ours."""
+        for client in self._ours:
+            await client.aclose()
+
+
+async def _async_pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    with translated(answered=True):
+        async for piece in response.aiter_bytes():
+            yield piece

@@ -1,0 +1,95 @@
+"""The door for plugin authors: the contract, its effects, and the HTTP they speak of."""
+
+from __future__ import annotations
+
+from ._blob import Blob, blob
+from ._capabilities import Allowed, Capabilities, SizeRule, Support
+from ._flow import (
+    Call,
+    Cancels,
+    Checkpoint,
+    Effect,
+    Effects,
+    Emit,
+    Flow,
+    Gather,
+    Judges,
+    Open,
+    Provider,
+    Receive,
+    Resumes,
+    Send,
+    Sleep,
+    call,
+    checkpoint,
+    emit,
+    gather,
+    notice,
+    open_stream,
+    receive,
+    receive_line,
+    receive_piece,
+    send,
+    sleep,
+    transform,
+)
+from ._framing import ServerSentEvent
+from ._hookspecs import CallInfo, Config, hookimpl
+from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Part
+from ._media import MediaFacts, extension, facts
+from ._retried import retry_after
+from ._strict import bearer, options, settings
+from ._verdict import Verdict
+
+__all__ = [
+    "Allowed",
+    "Blob",
+    "Call",
+    "CallInfo",
+    "Cancels",
+    "Capabilities",
+    "Checkpoint",
+    "Config",
+    "Effect",
+    "Effects",
+    "Emit",
+    "Endpoint",
+    "Flow",
+    "Framing",
+    "Gather",
+    "HttpRequest",
+    "HttpResponse",
+    "Judges",
+    "MediaFacts",
+    "Open",
+    "Part",
+    "Provider",
+    "Receive",
+    "Resumes",
+    "Send",
+    "ServerSentEvent",
+    "SizeRule",
+    "Sleep",
+    "Support",
+    "Verdict",
+    "bearer",
+    "blob",
+    "call",
+    "checkpoint",
+    "emit",
+    "extension",
+    "facts",
+    "gather",
+    "hookimpl",
+    "notice",
+    "open_stream",
+    "options",
+    "receive",
+    "receive_line",
+    "receive_piece",
+    "retry_after",
+    "send",
+    "settings",
+    "sleep",
+    "transform",
+]
