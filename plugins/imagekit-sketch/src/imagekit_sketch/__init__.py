@@ -1,0 +1,222 @@
+"""The sketch provider: draws offline, without a key, the same picture for the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from PIL import Image as Pillow
+from pydantic import BaseModel, Field
+
+from imagekit import (
+    Image,
+    ImageReady,
+    ImageRequest,
+    ImageResponse,
+    Notice,
+    PartialImage,
+    Progress,
+    RequestError,
+    State,
+    UnsupportedRequestError,
+)
+from imagekit.provider import (
+    Allowed,
+    Capabilities,
+    Config,
+    Effects,
+    Endpoint,
+    Flow,
+    SizeRule,
+    call,
+    emit,
+    hookimpl,
+    notice,
+    options,
+    sleep,
+)
+
+from ._formats import decode, encode
+from ._painter import compose, paint_over, render, to_svg, vary
+from ._scene import Scene
+
+MODEL = "sketch-1"
+SIDE = 1024
+FRAMES = 9
+
+
+class Options(BaseModel):
+    """What only this provider knows: `delay`, seconds to wait before each preview and picture."""
+
+    delay: float = Field(default=0.0, ge=0, le=60)
+
+
+class Job(BaseModel):
+    """One picture to draw."""
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    format: str
+    compression: int | None
+    transparent: bool
+
+    def scene(self, size: tuple[int, int] | None = None) -> Scene:
+        """What the words come to, at *size* pixels where that is not the whole picture."""
+        width, height = size or (self.width, self.height)
+        return compose(
+            self.prompt, seed=self.seed, width=width, height=height, transparent=self.transparent
+        )
+
+    def draw(self, base: Pillow.Image | None, mask: Pillow.Image | None, progress: float) -> bytes:
+        """The picture's bytes, as far as *progress* (1 is done)."""
+        if self.format == "svg" and progress == 1:
+            return to_svg(self.scene())
+        stages = [progress]
+        if self.format == "gif" and progress == 1:
+            stages = [(step + 1) / FRAMES for step in range(FRAMES)]
+        frames = [self._frame(base, mask, stage) for stage in stages]
+        return encode(
+            frames,
+            media="png" if self.format == "svg" else self.format,
+            compression=self.compression,
+            transparent=self.transparent,
+            caption=self.prompt,
+        )
+
+    def _frame(
+        self, base: Pillow.Image | None, mask: Pillow.Image | None, progress: float
+    ) -> Pillow.Image:
+        if base is not None and not self.prompt:
+            return vary(base, seed=self.seed)
+        if base is None:
+            return render(self.scene(), progress=progress)
+        if mask is None:
+            return paint_over(render(self.scene(), progress=progress), base, None)
+        # What may change is all there is to draw in.
+        mask = mask.resize(base.size, Pillow.Resampling.NEAREST)
+        left, top, right, bottom = mask.getbbox() or (0, 0, *base.size)
+        drawn = render(self.scene((right - left, bottom - top)), progress=progress)
+        sheet = Pillow.new("RGBA", base.size)
+        sheet.paste(drawn, (left, top))
+        sheet.info.update(drawn.info)
+        return paint_over(sheet, base, mask)
+
+
+class Sketch:
+    """Draws in this process; makes no requests."""
+
+    endpoint: Endpoint | None = None
+    models = (MODEL,)
+
+    def capabilities(self, model: str | None) -> Capabilities:
+        """What it draws; there is one model."""
+        return Capabilities(
+            model=MODEL,
+            operations=frozenset({"generate", "edit", "variation"}),
+            streaming=True,
+            max_images=16,
+            max_inputs=1,
+            mask="white",
+            size=SizeRule(low_edge=16, high_edge=4096),
+            parameters={
+                "seed": "yes",
+                "negative_prompt": "no",
+                "quality": "no",
+                "background": "yes",
+                "output_format": Allowed(values=("png", "jpeg", "webp", "gif", "svg")),
+                "output_compression": "yes",
+                "moderation": "no",
+                "partial_images": Allowed(low=0, high=10),
+                "user": "no",
+            },
+            source="this package",
+        )
+
+    def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
+        """Draw each picture, with as many previews as were asked for."""
+        if request.model not in (None, MODEL):
+            raise UnsupportedRequestError(f"sketch has one model, {MODEL!r}, not {request.model!r}")
+        said = options(request, Options)
+        base = yield from call(partial(_base, request))
+        mask = yield from call(partial(_mask, request))
+        first = yield from _job(request, base)
+        previews = (request.partial_images or 0) if stream else 0
+        slots = []
+        for index in range(request.n):
+            job = first.model_copy(update={"seed": first.seed + index})
+            for step in range(previews):
+                yield from sleep(said.delay)
+                progress = (step + 1) / (previews + 1)
+                data = yield from call(partial(job.draw, base, mask, progress))
+                done = index * (previews + 1) + step + 1
+                yield from emit(Progress(step=done, total=request.n * (previews + 1)))
+                yield from emit(PartialImage(index=index, step=step, image=Image(data=data)))
+            yield from sleep(said.delay)
+            data = yield from call(partial(job.draw, base, mask, 1.0))
+            slots.append(Image(data=data, seed=job.seed))
+            yield from emit(ImageReady(index=index, image=slots[-1]))
+        state = State(provider="sketch", payload=first.model_dump())
+        return ImageResponse(slots=tuple(slots), model=MODEL, state=state)
+
+
+def _base(request: ImageRequest) -> Pillow.Image | None:
+    """The picture to draw over, at the size of the result: an input, or the state's."""
+    if request.images:
+        base = decode(request.images[0].data or b"")
+    elif request.state is not None:
+        base = render(_earlier(request.state).scene())
+    else:
+        return None
+    return base.resize(request.pixels) if request.pixels else base
+
+
+def _mask(request: ImageRequest) -> Pillow.Image | None:
+    if request.mask is None:
+        return None
+    return decode(request.mask.image.data or b"").convert("L")
+
+
+def _earlier(state: State) -> Job:
+    if state.provider != "sketch":
+        raise RequestError(f"the state is {state.provider}'s, and only it can continue it")
+    payload: Mapping[str, object] = state.payload
+    return Job.model_validate(payload)
+
+
+def _job(request: ImageRequest, base: Pillow.Image | None) -> Effects[Job]:
+    kind = request.output_format or "png"
+    transparent = request.background == "transparent"
+    if kind == "svg" and base is not None:
+        yield from _adapted(request, "output_format", "svg", "png", "an edit is made of pixels")
+        kind = "png"
+    if kind == "jpeg" and transparent:
+        yield from _adapted(request, "background", "transparent", "opaque", "jpeg has no alpha")
+        transparent = False
+    width, height = request.pixels or (base.size if base is not None else (SIDE, SIDE))
+    return Job(
+        prompt=request.prompt or "",
+        seed=request.seed or 0,
+        width=width,
+        height=height,
+        format=kind,
+        compression=request.output_compression,
+        transparent=transparent,
+    )
+
+
+def _adapted(
+    request: ImageRequest, feature: str, wanted: str, used: str, why: str
+) -> Effects[None]:
+    if request.unsupported == "error":
+        raise UnsupportedRequestError(f"sketch: {feature} cannot be {wanted!r} here: {why}")
+    if request.unsupported == "adapt":
+        found = Notice(kind="adjusted", feature=feature, detail=why, wanted=wanted, used=used)
+        yield from notice(found)
+
+
+@hookimpl
+def imagekit_provider(config: Config) -> Sketch:
+    """Build the provider; it needs no settings."""
+    return Sketch()
