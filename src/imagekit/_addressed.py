@@ -42,11 +42,11 @@ def joined(base_url: str, url: str) -> str:
         parts = urlsplit(url)
         origin(parts)
     except ValueError as error:
-        raise ProtocolError(f"a provider named {url!r}, which is no URL") from error
+        raise ProtocolError(f"a provider named {url!r}, which is no URL", billed="no") from error
     if parts.scheme:
         return url
     if parts.netloc or "\\" in url:
-        raise ProtocolError(f"a provider named {url!r}, which hides another host")
+        raise ProtocolError(f"a provider named {url!r}, which hides another host", billed="no")
     base, mark, query = base_url.partition("?")
     path, asked, own = url.partition("?")
     wanted = f"{base.rstrip('/')}/{path.lstrip('/')}"
@@ -59,12 +59,12 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
 
     A request that leaves the origin goes out bare and marked as a stranger's.
     """
-    home = origin(endpoint.base_url) if endpoint else None
+    home = origin(checked_base(endpoint.base_url)) if endpoint else None
 
     def authorized(request: HttpRequest) -> Effects[Mapping[str, str]]:
         if endpoint is None or endpoint.authorize is None:
             return {}
-        return (yield from endpoint.authorize(request))
+        return _writable((yield from endpoint.authorize(request)))
 
     def resolved(request: HttpRequest) -> Effects[HttpRequest]:
         if endpoint is None and not urlsplit(request.url).scheme:
@@ -84,3 +84,14 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
         return (yield effect)
 
     return transform(flow, handle)
+
+
+def _writable(credentials: Mapping[str, str]) -> Mapping[str, str]:
+    # What HTTP forbids is found here, for the library that finds it later quotes the value.
+    for name, value in credentials.items():
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            raise ConfigurationError(
+                f"the credential for {name!r} holds what no header may: the end of a line, "
+                "a space around it, or a character beyond ASCII"
+            )
+    return credentials

@@ -14,7 +14,13 @@ from pydantic import ValidationError
 
 from ._addressed import addressed, checked_base
 from ._capabilities import Capabilities
-from ._errors import ConfigurationError, ImagekitError, PluginError, RequestError
+from ._errors import (
+    ConfigurationError,
+    ImagekitError,
+    MissingCredentialError,
+    PluginError,
+    RequestError,
+)
 from ._fetched import downloaded, filled
 from ._flow import Effects, Flow, Provider, notice
 from ._hookspecs import CallInfo, Config
@@ -195,12 +201,13 @@ class Calls:
             base_url=profile.base_url,
             settings=dict(profile.settings),
             env=self._env,
+            ambient=profile.base_url is None or profile.name not in self._profiles,
         )
 
     def capabilities(self, provider: str | None = None, model: str | None = None) -> Capabilities:
         """What *model* of *provider* can do."""
         name, model = self.chosen(provider, model)
-        return self.provider(name).capabilities(model)
+        return _asked(name, partial(self.provider(name).capabilities, model))
 
     def planned(
         self, given: ImageRequest | None, fields: Mapping[str, Any], *, stream: bool = False
@@ -228,12 +235,15 @@ class Calls:
             request = request.with_(model=model)
         policy = self._retry
         if "retries" in how:
-            policy = RetryPolicy(how["retries"], policy.base, policy.cap, policy.patience)
+            policy = replace(policy, retries=how["retries"])
         info = CallInfo(uuid.uuid4().hex, name, request, stream)
         with _blaming(name):
             flow = self._performed(name, request, stream, policy, bool(how.get("fetch", True)))
         flow = observed(flow, info, self.plugins.hook, keep=bool(how.get("raw")))
-        flow = addressed(flow, self.provider(name).endpoint)
+        endpoint = self.provider(name).endpoint
+        if endpoint is not None and endpoint.missing is not None:
+            raise MissingCredentialError(f"{name}: {endpoint.missing}")
+        flow = addressed(flow, endpoint)
         deadline = how.get("deadline")
         if deadline is not None and not deadline > 0:
             raise RequestError(f"deadline is seconds from now, not {deadline!r}")
@@ -243,7 +253,7 @@ class Calls:
         """The flow that brings in a picture that is only a URL."""
         name = provider or self._default or self._env.get("IMAGEKIT_PROVIDER")
         endpoint = self.provider(name).endpoint if name else None
-        return addressed(_fetching(image), endpoint)
+        return addressed(retried(_fetching(image), self._retry), endpoint)
 
     def _performed(
         self, name: str, request: ImageRequest, stream: bool, policy: RetryPolicy, fetch: bool
@@ -254,45 +264,44 @@ class Calls:
         who = profile.provider if profile else name
         able = _asked(name, partial(maker.capabilities, request.model))
         request, notices = checked(request, able, name)
-        options, more = self._options(request, who, getattr(maker, "family", None))
+        options, more = self._options(request, name, who, getattr(maker, "family", None))
         request = request.model_copy(update={"options": options})
-        most = able.max_images_streamed if stream else None
-        most = most or able.max_images
+        stream = stream and able.streaming
+        most = (able.max_images_streamed if stream else None) or able.max_images
 
         def one(part: ImageRequest) -> Flow:
-            flow = _guarded(maker, name, part, stream and able.streaming)
+            flow = _guarded(maker, name, part, stream)
             return retried(flow, policy, judge)
 
         def made() -> Flow:
             for found in (*notices, *more):
                 yield from notice(found)
             ready = yield from retried(prepared(request, able, name), policy)
-            response = yield from split(ready, most, one)
-            return response.model_copy(
-                update={
-                    "provider": who,
-                    "profile": name if profile else None,
-                    "model": response.model or request.model,
-                }
-            )
+            return (yield from split(ready, most, one))
 
         def fill(image: Image) -> Effects[Image]:
             return retried(filled(image, wanted=fetch), policy)
 
-        return ended(made(), request, fill)
+        stamp = {"provider": who, "profile": name if profile else None}
+        return _stamped(ended(made(), request, fill), stamp, request.model or able.model)
 
     def _options(
-        self, request: ImageRequest, who: str, family: str | None
+        self, request: ImageRequest, name: str, who: str, family: str | None
     ) -> tuple[Options, list[Notice]]:
-        """The options meant for *who*, under its own name; notices for keys that nobody claims."""
+        """The options meant for *who*, under its own name; notices for keys that nobody claims.
+
+        Those of a family come first, then the provider's, then those of the profile *name*.
+        """
         known = {*self.names(), *(name.partition("-")[0] for name in self.plugins.names())}
-        known |= {getattr(maker, "family", None) or "" for maker in self._built.values()}
+        known |= {getattr(maker, "family", None) or "" for maker in tuple(self._built.values())}
         strange = [
             Notice(kind="unsupported", feature=f"options[{key!r}]", detail="nobody has that name")
             for key in request.options
             if key not in known
         ]
-        mine = {**request.options.get(family or "", {}), **request.options.get(who, {})}
+        mine: dict[str, Any] = {}
+        for key in (family or "", who, name):
+            mine |= request.options.get(key, {})
         return ({who: mine} if mine else {}), strange
 
 
@@ -343,6 +352,20 @@ def _blaming(name: str) -> Iterator[None]:
         yield
     except ImagekitError as error:
         error.provider = error.provider or name
+        raise
+
+
+def _stamped(flow: Flow, stamp: Mapping[str, Any], model: str | None) -> Flow:
+    """The response says who made it, also the one that an error carries."""
+
+    def stamped(response: ImageResponse) -> ImageResponse:
+        return response.model_copy(update={**stamp, "model": response.model or model})
+
+    try:
+        return stamped((yield from flow))
+    except ImagekitError as error:
+        if error.response is not None:
+            error.response = stamped(error.response)
         raise
 
 

@@ -32,11 +32,9 @@ class Allowed(Value):
     def __str__(self) -> str:
         if self.values is not None:
             return ", ".join(self.values)
-        return (
-            f"{self.low:g} to {self.high:g}"
-            if self.low is not None and self.high is not None
-            else "any"
-        )
+        if self.low is None:
+            return "any" if self.high is None else f"at most {self.high:g}"
+        return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
 Support: TypeAlias = Literal["yes", "no", "unknown"] | Allowed

@@ -276,7 +276,7 @@ class AsyncStream:
             raise RequestError("an async stream is for `async with client.stream(...) as stream:`")
         try:
             event = await self._events.receive()
-        except anyio.EndOfStream:
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error from None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
@@ -28,10 +29,12 @@ from ._flow import (
 )
 from ._framing import Received, decoder
 from ._http import Framing
-from ._scope import Scope, current
+from ._scope import Scope, current, quietly
 from ._transport import SyncTransport
 
 T = TypeVar("T")
+# Seconds that whoever leaves waits for threads whose work cannot be stopped.
+PATIENCE = 2.0
 
 
 def drive(
@@ -65,10 +68,12 @@ def drive(
                     case Open(request, framing):
                         scope.check()
                         with _entered(scope):
+                            received = iter(())
                             opened.close()
                             reply, pieces = opened.enter_context(transport.open(request, framing))
                             received = _decoded(pieces, framing)
                     case Receive():
+                        scope.check(None)
                         with _entered(scope):
                             reply = next(received, None)
                     case Sleep(seconds):
@@ -120,20 +125,22 @@ def _decoded(pieces: Iterator[bytes], framing: Framing) -> Iterator[Received]:
 
 
 def _called(work: Call, scope: Scope) -> Any:
-    stop = work.stop
-    left = scope.left()
-    if stop is None:
+    if work.stop is None:
         return work.function()
-    alarm = threading.Timer(left, stop) if left is not None else None
+    stop = quietly(work.stop)
+    left = scope.left()
+    alarm = threading.Timer(threading.TIMEOUT_MAX if left is None else left, stop)
+    alarm.daemon = True
     with scope.ending(stop):
-        if alarm is not None:
-            alarm.daemon = True
+        if left is not None:
             alarm.start()
         try:
             reply = work.function()
+        except Exception:
+            scope.check(None)
+            raise
         finally:
-            if alarm is not None:
-                alarm.cancel()
+            alarm.cancel()
     # Work that was asked to stop may have come back with half a result.
     scope.check(None)
     return reply
@@ -161,19 +168,19 @@ def _gathered(
                 return said.put(item, timeout=0.1)
 
     def work() -> None:
-        while waiting:
+        while True:
             try:
                 index, flow = waiting.popleft()
             except IndexError:
                 return
-            driven = drive(flow, transport, inner)
-            try:
-                while True:
-                    say(next(driven))
-            except StopIteration as stop:
-                say(_Outcome(index, stop.value))
-            except BaseException as error:
-                say(_Outcome(index, error))
+            with closing(drive(flow, transport, inner)) as driven:
+                try:
+                    while not inner.cancelled.is_set():
+                        say(next(driven))
+                except StopIteration as stop:
+                    say(_Outcome(index, stop.value))
+                except BaseException as error:
+                    say(_Outcome(index, error))
 
     def wake() -> None:
         inner.cancel()
@@ -194,7 +201,7 @@ def _gathered(
                 thread.start()
             while len(outcomes) < len(gather.flows):
                 item = said.get()
-                if item is None:
+                if item is None or inner.cancelled.is_set():
                     scope.check()
                 elif isinstance(item, _Outcome):
                     outcomes[item.index] = item.value
@@ -203,7 +210,8 @@ def _gathered(
     finally:
         waiting.clear()
         inner.cancel()
+        until = time.monotonic() + PATIENCE
         for thread in threads:
             # What blocks has been ended; only work that cannot be stopped outlives this.
-            thread.join(timeout=2.0)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
     return tuple(outcomes[index] for index in range(len(gather.flows)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._errors import ProtocolError
@@ -15,7 +15,7 @@ class ServerSentEvent:
     """One event of a `text/event-stream`."""
 
     event: str
-    data: str
+    data: str = field(repr=False)
     id: str | None = None
 
     def json(self) -> Any:
@@ -39,15 +39,19 @@ class LineDecoder:
             # The last piece ended in CR; an LF now is the second half of that end of line.
             self._held_return = False
             chunk = chunk.removeprefix(b"\n")
-        start = 0
+        start, feed = 0, chunk.find(b"\n")
         while True:
-            end, skip = _end(chunk, start)
+            # Two searches for single bytes: a search for a set of them is a hundred times slower.
+            back = chunk.find(b"\r", start, feed if feed >= 0 else len(chunk))
+            end = back if back >= 0 else feed
             if end < 0:
                 break
             yield b"".join((*self._pieces, chunk[start:end]))
             self._pieces.clear()
-            self._held_return = end + 1 == len(chunk) and chunk[end] == 0x0D
-            start = end + skip
+            self._held_return = back >= 0 and back + 1 == len(chunk)
+            start = end + (2 if 0 <= back == feed - 1 else 1)
+            if 0 <= feed < start:
+                feed = chunk.find(b"\n", start)
         if start < len(chunk):
             self._pieces.append(chunk[start:])
 
@@ -56,16 +60,6 @@ class LineDecoder:
         left = b"".join(self._pieces)
         self._pieces.clear()
         return left
-
-
-def _end(chunk: bytes, start: int) -> tuple[int, int]:
-    """Where the line that begins at *start* ends, and how long its end is."""
-    # Two searches for single bytes: a search for a set of them is a hundred times slower.
-    feed = chunk.find(b"\n", start)
-    back = chunk.find(b"\r", start, feed if feed >= 0 else len(chunk))
-    if back < 0:
-        return feed, 1
-    return back, 2 if back + 1 == feed else 1
 
 
 class EventDecoder:
@@ -81,13 +75,11 @@ class EventDecoder:
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that *chunk* completes."""
         for line in self._lines.feed(chunk):
-            if self._first:
-                self._first = False
-                line = line.removeprefix(b"\xef\xbb\xbf")
             if line:
                 self._take(line)
             else:
                 yield from self._dispatch()
+            self._first = False
 
     def finish(self) -> Iterator[ServerSentEvent]:
         """The event that the end of the stream completes: some servers omit its blank line."""
@@ -96,6 +88,8 @@ class EventDecoder:
         yield from self._dispatch()
 
     def _take(self, line: bytes) -> None:
+        if self._first:
+            line = line.removeprefix(b"\xef\xbb\xbf")
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":

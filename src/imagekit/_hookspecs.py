@@ -29,8 +29,9 @@ class Config:
     """What a provider is built from.
 
     `name` is what the caller calls it: the entry point's name or a profile's. `env` is the
-    environment, which a plugin reads here and nowhere else. `settings` are what only this plugin
-    knows; see `imagekit.provider.settings`.
+    environment, which a plugin reads here and nowhere else. `ambient` is whether a key found there
+    may be used: a profile with a base URL of its own names its own key, or goes without.
+    `settings` are what only this plugin knows; see `imagekit.provider.settings`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Config:
     base_url: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ambient: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,13 @@ class Endpoint:
     """Where a provider lives and how it proves who is calling.
 
     `authorize` is a flow from the request to the headers to add, so that it may fetch a token
-    first. The core asks it at the last step, and for the endpoint's own origin only.
+    first. The core asks it at the last step, and for the endpoint's own origin only. `missing` says
+    what is wanting before anything can be asked there, such as a key: a call then ends in a
+    `MissingCredentialError` with those words, before any network.
     """
 
     base_url: str
     authorize: Callable[[HttpRequest], Effects[Mapping[str, str]]] | None = field(
         default=None, repr=False
     )
+    missing: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +38,8 @@ class Value(BaseModel):
 def _decoded(value: object) -> object:
     if isinstance(value, Blob):
         return bytes(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
@@ -58,7 +61,7 @@ class Image(Value):
 
     kind: Literal["image"] = "image"
     data: Data | None = Field(default=None, repr=False)
-    url: str | None = None
+    url: str | None = Field(default=None, repr=False)
     expires_at: datetime | None = None
     media_type: str | None = None
     width: int | None = None
@@ -114,7 +117,8 @@ class Image(Value):
         """
         target = Path(path)
         data = self.read()
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        # A name of its own: two threads may save to the same path.
+        part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
         try:
             part.write_bytes(data)
             if overwrite:
@@ -154,6 +158,8 @@ class ProviderFile(Value):
 
     def __init__(self, id: str) -> None:
         BaseModel.__init__(self, id=id)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # see Mask
 
 
 class ImageInput(Value):
@@ -197,7 +203,7 @@ class ImageInput(Value):
     def __repr__(self) -> str:
         what = f"{len(self.data)} bytes" if self.data is not None else None
         what = what or str(self.path or self.file_id or short_url(self.url))
-        return f"<ImageInput {self.role}: {what}>"
+        return f"<ImageInput {self.role}: {what if len(what) <= 200 else what[:200] + '…'}>"
 
     __str__ = __repr__
 
@@ -244,8 +250,13 @@ class Mask(Value):
     def __init__(self, image: InputLike, *, edit_where: EditWhere) -> None:
         BaseModel.__init__(self, image=image, edit_where=edit_where)
 
+    # As in RootModel: pydantic validates by itself, so that what is missing is its error to give.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
 
 def short_url(url: str | None) -> str:
-    """A URL without its query, which may be a signature that lets anyone in."""
+    """A URL without its query and user, which may be what lets anyone in."""
     head, mark, _ = (url or "").partition("?")
-    return head + ("?…" if mark else "")
+    scheme, slashes, rest = head.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + ("?…" if mark else "")

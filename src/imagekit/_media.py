@@ -19,6 +19,10 @@ EXTENSIONS = {
 }
 
 
+# How long a bitmap's header may be; the first two bytes alone are the beginning of many a text.
+_BMP_HEADS = tuple(struct.pack("<I", length) for length in (40, 52, 56, 64, 108, 124))
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
     """What the bytes say of themselves; None is "they do not say".
@@ -49,7 +53,7 @@ def facts(data: bytes) -> MediaFacts | None:
             return _gif(data)
         if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
             return _avif(data)
-        if data[:2] == b"BM" and len(data) > 26:
+        if data[:2] == b"BM" and data[14:18] in _BMP_HEADS and len(data) > 26:
             width, height = struct.unpack_from("<ii", data, 18)
             return MediaFacts("image/bmp", width, abs(height), None, False, False)
         if data[:4] in (b"II*\0", b"MM\0*"):
@@ -100,6 +104,9 @@ def _jpeg(data: bytes) -> MediaFacts:
             c2pa |= b"c2pa" in data[at : at + 2 + length]
         elif marker == 0xDA:  # the scan: no headers after it
             break
+        elif marker == 0xFF:  # a fill byte; the marker is the next one
+            at += 1
+            continue
         at += 2 + length
     return MediaFacts("image/jpeg", width, height, False, False, c2pa)
 
@@ -109,9 +116,10 @@ def _webp(data: bytes) -> MediaFacts:
     alpha = animated = c2pa = False
     for kind, body in _riff(data):
         if kind == b"VP8X":
-            alpha, animated = bool(body[0] & 0x10), bool(body[0] & 0x02)
-            width = 1 + int.from_bytes(body[4:7], "little")
-            height = 1 + int.from_bytes(body[7:10], "little")
+            flags, wide, high = struct.unpack_from("<B3x3s3s", body)
+            alpha, animated = bool(flags & 0x10), bool(flags & 0x02)
+            width = 1 + int.from_bytes(wide, "little")
+            height = 1 + int.from_bytes(high, "little")
         elif kind == b"VP8 " and width is None:
             width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", body, 6))
         elif kind == b"VP8L" and width is None:
@@ -173,9 +181,17 @@ def _avif(data: bytes) -> MediaFacts:
     )
 
 
-_SVG = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<svg\b", re.S)
-_SIDE = re.compile(rb"""\s(width|height)\s*=\s*["'](\d+)(?:\.0*)?(?:px)?["']""")
-_BOX = re.compile(rb"""\sviewBox\s*=\s*["'][\d.eE+-]+[\s,]+[\d.eE+-]+[\s,]+(\d+)\S*[\s,]+(\d+)""")
+# Possessive throughout: the head may be a stranger's, and must not be tried in more than one way.
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?"
+    rb"(?:<\?xml[^>]*+>|<!--(?:(?!-->).)*+-->|<!DOCTYPE[^>\[]*+(?:\[[^\]]*+\])?+\s*+>|\s++)*+<svg\b",
+    re.S,
+)
+_SIDE = re.compile(rb"""\s(width|height)\s*+=\s*+["'](\d{1,9})(?:\.0*+)?+(?:px)?["']""")
+_BOX = re.compile(
+    rb"""\sviewBox\s*+=\s*+["']\s*+[\d.eE+-]++[\s,]++[\d.eE+-]++[\s,]++"""
+    rb"""(\d{1,9})(?:\.0*+)?+[\s,]++(\d{1,9})(?:\.0*+)?+\s*+["']"""
+)
 
 
 def _svg(data: bytes) -> MediaFacts | None:

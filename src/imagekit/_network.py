@@ -15,18 +15,19 @@ from ._scope import Scope, current, shut_down
 
 # A write this large goes out in one piece, so that each piece has its own look at the deadline.
 SLICE = 65536
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Beyond it lies what is reserved, local to a site, or a tunnel's word for an address of version 4.
+_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 def is_public(address: str) -> bool:
     """Whether *address* (an IP address) is one that anybody on the internet may have."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
-        if found in _NAT64 or found.teredo:
-            return False
         inner = found.ipv4_mapped or found.sixtofour
         if inner is not None:
             return is_public(str(inner))
+        if found not in _UNICAST:
+            return False
     return found.is_global and not found.is_multicast
 
 
@@ -36,7 +37,7 @@ def pinned(host: str, found: Iterable[Any]) -> str:
     private = [address for address in addresses if not is_public(address)]
     if private or not addresses:
         where = private[0] if private else "nowhere"
-        raise ProtocolError(f"refusing to read from {host!r}, which is {where}", billed="no")
+        raise ProtocolError(f"refusing to read from {host!r}, which is {where}")
     return addresses[0]
 
 

@@ -28,6 +28,7 @@ from ._flow import (
 )
 from ._framing import Received, decoder
 from ._http import Framing
+from ._scope import quietly
 from ._transport import AsyncTransport
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ class _Doing:
                     return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
                 except anyio.get_cancelled_exc_class():
                     if stop is not None:
-                        stop()
+                        quietly(stop)()
                     raise
             case Checkpoint():
                 return None

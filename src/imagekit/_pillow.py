@@ -22,7 +22,7 @@ def opened(data: bytes) -> PillowImage:
     try:
         picture = Image.open(io.BytesIO(data))
         picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
         raise RequestError(f"Pillow cannot read the picture: {error}") from error
     return picture
 
@@ -35,6 +35,9 @@ def edit_map(data: bytes, edit_where: str) -> PillowImage:
         inverted = edit_where == "transparent"
     else:
         # A grey mask may carry an alpha channel that means nothing; black is what lies beneath.
+        if picture.mode.startswith("I;16"):
+            # Pillow would clip sixteen bits to eight, and nearly all of them would be white.
+            picture = picture.convert("I").point(lambda level: level * (1 / 257))
         channel = picture.convert("RGB").convert("L")
         inverted = edit_where == "black"
     return channel.point(lambda level: 255 - level) if inverted else channel

@@ -102,12 +102,15 @@ class Plugins:
         Raises `PluginError` where a hook is misspelt or takes what its spec does not give.
         """
         with self._lock:
+            before = [one for _, one in self._manager.list_name_plugin()]
             try:
+                hash(plugin)  # pluggy needs it later, and would fail in another plugin's name
                 self._manager.register(plugin, name)
                 self._manager.check_pending()
-            except (pluggy.PluginValidationError, ValueError) as error:
-                if self._manager.is_registered(plugin) and self._manager.get_name(plugin) == name:
-                    self._manager.unregister(plugin)
+            except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+                for left, one in self._manager.list_name_plugin():
+                    if not any(one is old for old in before):
+                        self._manager.unregister(name=left)
                 raise PluginError(f"plugin {name or plugin!r}: {error}") from error
 
     def unregister(self, plugin: object) -> None:

@@ -104,7 +104,7 @@ def prepared(request: ImageRequest, able: Capabilities, who: str) -> Effects[Ima
     if mask is not None:
         near = able.model_copy(update={"inputs": able.inputs - {"url"}})
         image = yield from _ready(mask.image, near, who)
-        mask = yield from _masked(Mask(image, edit_where=mask.edit_where), able, images, request)
+        mask = yield from _masked(Mask(image, edit_where=mask.edit_where), able)
     if tuple(images) == request.images and mask == request.mask:
         return request
     return request.model_copy(update={"images": tuple(images), "mask": mask})
@@ -126,8 +126,9 @@ def _file(given: ImageInput) -> bytes:
     assert given.path is not None
     try:
         return given.path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"cannot read {str(given.path)!r}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        why = getattr(error, "strerror", None) or error
+        raise RequestError(f"cannot read {given!r}: {why}") from error
 
 
 def _loaded(given: ImageInput, data: bytes, name: str | None) -> ImageInput:
@@ -139,9 +140,7 @@ def _loaded(given: ImageInput, data: bytes, name: str | None) -> ImageInput:
     return loaded
 
 
-def _masked(
-    mask: Mask, able: Capabilities, images: list[ImageInput], request: ImageRequest
-) -> Effects[Mask]:
+def _masked(mask: Mask, able: Capabilities) -> Effects[Mask]:
     assert able.mask is not None
     data = mask.image.data
     if data is None:

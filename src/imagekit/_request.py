@@ -14,10 +14,10 @@ Operation: TypeAlias = Literal["generate", "edit", "variation"]
 Unsupported: TypeAlias = Literal["adapt", "error", "ignore"]
 Options: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
 
-_SIZE = re.compile(r"(?P<width>[1-9]\d*)x(?P<height>[1-9]\d*)")
-_ASPECT = re.compile(
-    r"(?P<wide>\d+(?:\.\d+)?):(?P<high>\d+(?:\.\d+)?)(?:@(?P<tier>\d+(?:\.\d+)?[Kk]|\d+))?"
-)
+_SIZE = re.compile(r"(?P<width>[1-9]\d{0,5})x(?P<height>[1-9]\d{0,5})", re.ASCII)
+# A number above nothing.
+_SOME = r"(?=[0.]*[1-9])\d{1,6}(?:\.\d{1,6})?"
+_ASPECT = re.compile(rf"(?P<wide>{_SOME}):(?P<high>{_SOME})(?:@(?P<tier>{_SOME}[Kk]?))?", re.ASCII)
 
 
 def _size(value: object) -> object:
@@ -34,8 +34,8 @@ def _size(value: object) -> object:
 
 
 def _inputs(value: object) -> object:
-    single = bytes | str | Image | ImageInput | ProviderFile
-    if isinstance(value, single) or hasattr(value, "__fspath__"):
+    single = bytes | bytearray | memoryview | str | Image | ImageInput | ProviderFile
+    if isinstance(value, single | Mapping) or hasattr(value, "__fspath__"):
         return (value,)
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ._http import HttpRequest, HttpResponse
 from ._verdict import Verdict
 
 T = TypeVar("T")
+log = logging.getLogger("imagekit")
 Judge = Callable[[HttpResponse], Verdict | None]
 
 
@@ -36,6 +38,10 @@ class RetryPolicy:
         """How long to wait after *attempt* (from 0), or None to give up."""
         if asked is not None:
             return asked if asked <= self.patience else None
+        return self.pause(attempt)
+
+    def pause(self, attempt: int) -> float:
+        """How long to wait after *attempt* when nobody asks for a time."""
         return float(min(self.cap, self.base * 2**attempt) * (1 - self.random() / 4))
 
 
@@ -60,20 +66,19 @@ class Ledger:
     """What the call may have cost so far, and from where it could go on."""
 
     def __init__(self) -> None:
-        self.worst = Verdict.NOT_SENT
+        self.taken = False
         self.checkpoint: Mapping[str, Any] | None = None
 
     def enter(self, verdict: Verdict) -> None:
         """Note the last attempt at something billable."""
-        order = (Verdict.NOT_SENT, Verdict.REFUSED, Verdict.REJECTED, Verdict.UNKNOWN)
-        ranks = {verdict: rank for rank, verdict in enumerate((*order, Verdict.ACCEPTED))}
-        self.worst = max(self.worst, verdict, key=ranks.__getitem__)
+        if verdict in (Verdict.UNKNOWN, Verdict.ACCEPTED):
+            self.taken = True
 
     def stamp(self, error: ImagekitError) -> None:
         """Write on *error* what is known of the money, where nobody wrote it yet."""
-        if error.billed is None:
-            may = self.worst in (Verdict.UNKNOWN, Verdict.ACCEPTED)
-            error.billed = "possibly" if may else "no"
+        # What a transport says is of one request; the call may have made others.
+        if error.billed is None or isinstance(error, TransportError):
+            error.billed = "possibly" if self.taken else "no"
         if error.checkpoint is None:
             error.checkpoint = self.checkpoint
 
@@ -90,26 +95,37 @@ def retried(flow: Effects[T], policy: RetryPolicy, judge: Judge | None = None) -
         found = _verdict.of_response(response)
         if found is Verdict.ACCEPTED:
             return found
-        found = (judge(response) if judge and not request.stranger else None) or found
+        found = (judged(response) if not request.stranger else None) or found
         if found is Verdict.UNKNOWN and not request.charges:
             return Verdict.REFUSED
         return found
 
+    def judged(response: HttpResponse) -> Verdict | None:
+        try:
+            return judge(response) if judge else None
+        except Exception:
+            # It may have met a proxy's page where it looks for its provider's JSON.
+            log.debug("a provider's judge failed", exc_info=True)
+            return None
+
     def attempts(effect: Send | Open) -> Effects[HttpResponse]:
         request, attempt = effect.request, 0
+        wait: float | None
         while True:
             try:
                 response: HttpResponse = yield effect
-            except TransportError as error:
+            except ImagekitError as error:
                 verdict = _verdict.of_error(error)
                 if request.charges:
                     ledger.enter(verdict)
                 elif verdict is Verdict.UNKNOWN:
                     verdict = Verdict.REFUSED
-                wait = policy.delay(attempt, None)
-                late = isinstance(error, DeadlineExceededError)
-                if late or not verdict.repeatable or attempt >= policy.retries or wait is None:
+                error.billed = None
+                final = isinstance(error, DeadlineExceededError)
+                final |= not isinstance(error, TransportError)
+                if final or not verdict.repeatable or attempt >= policy.retries:
                     raise
+                wait = policy.pause(attempt)
             else:
                 verdict = verdict_on(request, response)
                 wait = policy.delay(attempt, retry_after(response.headers))

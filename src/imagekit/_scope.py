@@ -63,17 +63,26 @@ class Scope:
         with self._lock:
             enders = list(self._enders)
         for end in enders:
-            with contextlib.suppress(Exception):
-                end()
+            quietly(end)()
 
     def sleep(self, seconds: float) -> None:
         """Wait, under the deadline; ends early when the call is cancelled."""
         left = self.left()
         late = left is not None and left < seconds
-        self.cancelled.wait(left if late else seconds)
-        if late or self.cancelled.is_set():
+        if self.cancelled.wait(left if late else seconds):
             self.check()
+        if late:
             raise DeadlineExceededError("the deadline for the call passed", billed="no")
+
+
+def quietly(end: Callable[[], object]) -> Callable[[], None]:
+    """*end*, whose own trouble is nobody's any more."""
+
+    def ended() -> None:
+        with contextlib.suppress(Exception):
+            end()
+
+    return ended
 
 
 def shut_down(connection: socket.socket) -> None:

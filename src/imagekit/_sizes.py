@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ._capabilities import SizeRule
 from ._request import ImageRequest
-
-# What a tier's name promises: the longer side, in pixels.
-TIERS = {"512": 512, "1K": 1024, "1.5K": 1536, "2K": 2048, "3K": 3072, "4K": 4096}
 
 
 def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
@@ -18,12 +17,17 @@ def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
         longer: float = max(request.pixels)
     elif request.aspect:
         wide, high, tier = request.aspect
-        longer = TIERS.get((tier or "1K").upper()) or float(tier or 1024)
+        longer = _longer(tier or "1K")
     else:
         return request.size
     if rule.sizes:
         return min(rule.sizes, key=lambda size: _distance(size, wide / high, longer))
     return _free(wide / high, longer, rule)
+
+
+def _longer(tier: str) -> float:
+    """What a tier's name promises: the longer side, in pixels."""
+    return float(tier[:-1]) * 1024 if tier[-1] in "kK" else float(tier)
 
 
 def _distance(size: str, ratio: float, longer: float) -> tuple[float, float]:
@@ -35,18 +39,24 @@ def _distance(size: str, ratio: float, longer: float) -> tuple[float, float]:
 
 
 def _free(ratio: float, longer: float, rule: SizeRule) -> str:
-    if rule.ratio is not None:
-        ratio = min(max(ratio, 1 / rule.ratio), rule.ratio)
-    longer = min(longer, rule.high_edge or longer)
-    width = longer if ratio >= 1 else longer * ratio
-    height = width / ratio
-    if width * height < rule.low_pixels:
-        grow = (rule.low_pixels / (width * height)) ** 0.5
-        width, height = width * grow, height * grow
-    if rule.high_pixels is not None and width * height > rule.high_pixels:
-        shrink = (rule.high_pixels / (width * height)) ** 0.5
-        width, height = width * shrink, height * shrink
-    return _stepped(width, height, rule)
+    """The nearest size within the limits: first the shape is settled, then how large it is."""
+    edge, pixels = rule.high_edge or inf, rule.high_pixels or inf
+    # A longer shape than this would break one limit in keeping another.
+    longest = max(
+        1.0,
+        min(
+            rule.ratio or inf,
+            edge / rule.low_edge,
+            edge**2 / rule.low_pixels,
+            pixels / rule.low_edge**2,
+        ),
+    )
+    ratio = min(max(ratio, 1 / longest), longest)
+    width, height = (longer, longer / ratio) if ratio >= 1 else (longer * ratio, longer)
+    least = max(rule.low_edge / min(width, height), (rule.low_pixels / (width * height)) ** 0.5)
+    most = min(edge / max(width, height), (pixels / (width * height)) ** 0.5)
+    scale = min(max(1.0, least), most)
+    return _stepped(width * scale, height * scale, rule)
 
 
 def _stepped(width: float, height: float, rule: SizeRule) -> str:

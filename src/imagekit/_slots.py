@@ -12,7 +12,7 @@ from ._image import Image
 from ._media import EXTENSIONS
 from ._request import ImageRequest
 from ._response import ImageFailure, ImageResponse, Notice, Slot
-from ._split import failure_of
+from ._split import failure_of, worst
 
 Fill = Callable[[Image], Effects[Image]]
 
@@ -36,14 +36,9 @@ class _Slots:
         known = error.response.slots if error.response else ()
         count = max(wanted, len(known), *(index + 1 for index in self.ended), 0)
         return tuple(
-            self.ended.get(index) or self.failed(index, _at(known, index) or failure_of(error))
+            self.ended.get(index) or (known[index] if index < len(known) else failure_of(error))
             for index in range(count)
         )
-
-
-def _at(slots: tuple[Slot, ...], index: int) -> ImageFailure | None:
-    slot = slots[index] if index < len(slots) else None
-    return slot if isinstance(slot, ImageFailure) else None
 
 
 def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
@@ -104,7 +99,10 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
             for index, slot in enumerate(slots):
                 if index not in so_far.ended:
                     yield from end(index, slot)
-            error.response = response.model_copy(update={"notices": tuple(so_far.notices)})
+            error.response = ImageResponse(
+                slots=tuple(so_far.ended[index] for index in range(len(slots))),
+                notices=tuple(so_far.notices),
+            )
             raise
         cut = isinstance(error, TransportError | TruncatedStreamError)
         detail = (
@@ -113,8 +111,6 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
         yield from handle(
             Emit(Noticed(notice=Notice(kind="incomplete", feature="response", detail=detail)))
         )
-    if not isinstance(response, ImageResponse):
-        raise PluginError(f"a flow must return an ImageResponse, not {type(response).__name__}")
     for found in response.notices:
         yield from transform(notice(found), handle)
     slots = response.slots
@@ -133,6 +129,7 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
     )
     if not response.images:
         cause = response.failures[0].error()
+        cause.billed = worst(failure.billed for failure in response.failures)
         cause.response = response
         raise cause
     return response

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
-from ._errors import ContentRejectedError, ImagekitError, NoImageError
+from ._errors import Billed, ContentRejectedError, ImagekitError, NoImageError
 from ._events import ImageFailed, ImageReady, PartialImage
 from ._flow import Effect, Effects, Emit, Flow, gather, transform
 from ._request import ImageRequest
@@ -19,31 +19,36 @@ SIDE_BY_SIDE = 8
 def split(request: ImageRequest, most: int | None, make: Callable[[ImageRequest], Flow]) -> Flow:
     """Make *request* by as many flows as it takes, with at most *most* pictures each.
 
-    What one part cannot make fails in its own slots; the others keep theirs. Only when every part
-    raised is anything raised: the first part's error.
+    What one part cannot make fails in its own slots; the others keep theirs. Pictures beyond those
+    that were asked for come last. Only when every part raised is anything raised: the first
+    part's error, with all slots in its `response`.
     """
     if most is None or request.n <= most:
         return (yield from make(request))
-    counts = [min(most, request.n - start) for start in range(0, request.n, most)]
+    starts = range(0, request.n, most)
+    counts = [min(most, request.n - start) for start in starts]
     parts = [
-        _shifted(make(_part(request, number, count, most)), number * most)
-        for number, count in enumerate(counts)
+        _shifted(make(_part(request, start, count)), start, count)
+        for start, count in zip(starts, counts, strict=True)
     ]
     outcomes = yield from gather(parts, limit=SIDE_BY_SIDE)
     return merged(outcomes, counts)
 
 
-def _part(request: ImageRequest, number: int, count: int, most: int) -> ImageRequest:
+def _part(request: ImageRequest, start: int, count: int) -> ImageRequest:
     # The same seed for each part would make the same pictures over again.
-    seed = None if request.seed is None else request.seed + number * most
-    return request.with_(n=count, seed=seed)
+    seed = None if request.seed is None else request.seed + start
+    return request.model_copy(update={"n": count, "seed": seed})
 
 
-def _shifted(flow: Flow, by: int) -> Flow:
+def _shifted(flow: Flow, by: int, count: int) -> Flow:
     def handle(effect: Effect) -> Effects[Any]:
         if isinstance(effect, Emit) and isinstance(
             effect.event, PartialImage | ImageReady | ImageFailed
         ):
+            if effect.event.index >= count:
+                # One more than asked for: its slot is known only when all parts are in.
+                return None
             moved = effect.event.model_copy(update={"index": effect.event.index + by})
             effect = replace(effect, event=moved)
         return (yield effect)
@@ -64,20 +69,32 @@ def failure_of(error: ImagekitError) -> ImageFailure:
     )
 
 
+def worst(billed: Iterable[Billed | None]) -> Billed:
+    """What several failures together may have cost."""
+    order: tuple[Billed, ...] = ("no", "possibly", "yes")
+    return max((one or "possibly" for one in billed), key=order.index)
+
+
 def merged(outcomes: tuple[ImageResponse | BaseException, ...], counts: list[int]) -> ImageResponse:
     """One response from the parts' outcomes; raises the first error when there is nothing else."""
     good = [outcome for outcome in outcomes if isinstance(outcome, ImageResponse)]
     slots: list[Slot] = []
+    extra: list[Slot] = []
     for outcome, count in zip(outcomes, counts, strict=True):
         if isinstance(outcome, ImageResponse):
-            slots += outcome.slots
+            missing = ImageFailure(kind="missing", reason="the provider made fewer than asked for")
+            slots += [*outcome.slots[:count], *[missing] * (count - len(outcome.slots))]
+            extra += outcome.slots[count:]
         elif isinstance(outcome, ImagekitError):
             left = outcome.response.slots if outcome.response else ()
-            slots += left or [failure_of(outcome)] * count
+            slots += [*left[:count], *[failure_of(outcome)] * (count - len(left))]
+            extra += left[count:]
         else:
             raise outcome
+    slots += extra
     if not good:
         error = cast(ImagekitError, outcomes[0])
+        error.billed = worst(cast(ImagekitError, outcome).billed for outcome in outcomes)
         error.response = ImageResponse(slots=tuple(slots))
         raise error
     usages = [response.usage for response in good if response.usage is not None]

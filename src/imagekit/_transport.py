@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import anyio
 import httpx
 
 from ._errors import (
     Billed,
+    ConfigurationError,
     ConnectionFailedError,
     DeadlineExceededError,
     ProtocolError,
@@ -27,6 +28,7 @@ from ._network import AsyncGuarded, Watched
 from ._scope import current
 from ._version import version
 
+C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 # Raised before a byte of the request is written; after anything else it may have arrived.
 NOT_SENT = (
     httpx.ConnectError,
@@ -85,6 +87,12 @@ def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> ht
         raise RequestError(f"the request cannot be written: {error}", billed="no") from error
 
 
+def _opened(client: C) -> C:
+    if client.is_closed:
+        raise ConfigurationError("the client is closed")
+    return client
+
+
 def _is_framed(response: httpx.Response, framing: Framing | None) -> bool:
     if framing is None or not response.is_success:
         return False
@@ -109,7 +117,7 @@ def translated(*, answered: bool = False) -> Iterator[None]:
         yield
     except httpx.DecodingError as error:
         raise ProtocolError(f"the answer cannot be decoded: {error}") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         raise _ours(error, answered=answered) from error
 
 
@@ -130,8 +138,7 @@ def _https_only(request: httpx.Request) -> None:
     if request.url.scheme != "https":
         raise ProtocolError(
             f"refusing to read from {request.url.host!r} by {request.url.scheme}: "
-            "a stranger's URL must be https",
-            billed="no",
+            "a stranger's URL must be https"
         )
 
 
@@ -216,7 +223,7 @@ class SyncTransport:
         self, request: HttpRequest, framing: Framing | None
     ) -> Iterator[tuple[HttpResponse, Iterator[bytes]]]:
         """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
-        client = self._client(request)
+        client = _opened(self._client(request))
         with translated():
             response = client.send(_built(client, request), stream=True)
         try:
@@ -280,9 +287,11 @@ class AsyncTransport:
         self, request: HttpRequest, framing: Framing | None
     ) -> AsyncIterator[tuple[HttpResponse, AsyncIterator[bytes]]]:
         """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
-        client = self._client(request)
+        client = _opened(self._client(request))
         with translated():
-            response = await client.send(_built(client, request), stream=True)
+            built = _built(client, request)
+            built.stream = _Body(cast(httpx.SyncByteStream, built.stream))
+            response = await client.send(built, stream=True)
         pieces = _async_pieces(response)
         try:
             if _is_framed(response, framing):
@@ -301,6 +310,29 @@ class AsyncTransport:
         """Close the connections that are ours."""
         for client in self._ours:
             await client.aclose()
+
+
+class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body as no generator, for one that a broken connection leaves unfinished is a warning."""
+
+    def __init__(self, inner: httpx.SyncByteStream) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._inner)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pulled(iter(self._inner))
+
+
+class _Pulled(AsyncIterator[bytes]):
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
 
 
 async def _async_pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:

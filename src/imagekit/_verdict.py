@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ._errors import ImagekitError, TransportError
+from ._errors import ImagekitError, ProtocolError, TransportError
 from ._http import HttpResponse
 
 
@@ -43,6 +43,6 @@ def of_response(response: HttpResponse) -> Verdict:
 
 
 def of_error(error: ImagekitError) -> Verdict:
-    """The verdict when no answer came: what the transport knows of how far the request got."""
-    sent = not isinstance(error, TransportError) or error.billed != "no"
+    """The verdict when no answer came: what is known of how far the request got."""
+    sent = isinstance(error, TransportError | ProtocolError) and error.billed != "no"
     return Verdict.UNKNOWN if sent else Verdict.NOT_SENT

@@ -37,7 +37,9 @@ from ._framing import ServerSentEvent
 from ._hookspecs import CallInfo, Config, hookimpl
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Part
 from ._media import MediaFacts, extension, facts
+from ._request import Operation
 from ._retried import retry_after
+from ._split import split
 from ._strict import bearer, options, settings
 from ._verdict import Verdict
 
@@ -62,6 +64,7 @@ __all__ = [
     "Judges",
     "MediaFacts",
     "Open",
+    "Operation",
     "Part",
     "Provider",
     "Receive",
@@ -91,5 +94,6 @@ __all__ = [
     "send",
     "settings",
     "sleep",
+    "split",
     "transform",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._errors import ImagekitError
@@ -90,6 +90,8 @@ def _reply(effect: Effect, played: Played, replies: Any, stream: Any) -> Any:
                 raise AssertionError(f"no reply was scripted for {request}")
             if isinstance(reply, ImagekitError):
                 raise reply
+            if isinstance(effect, Open) and reply.ok and not reply.body:
+                return replace(reply, streamed=True)
             return reply
         case Receive():
             return next(stream, None)

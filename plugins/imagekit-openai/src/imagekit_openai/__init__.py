@@ -1,1 +1,1 @@
-"""OpenAI's two image APIs."""
+"""OpenAI's two image APIs for imagekit: `openai-images` and `openai-responses`."""

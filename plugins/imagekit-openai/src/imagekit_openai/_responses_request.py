@@ -1,0 +1,156 @@
+"""A neutral request as the Responses API takes it: a conversation with one forced image tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from imagekit import ImageRequest, RequestError, State, UnsupportedRequestError
+from imagekit.provider import HttpRequest, options
+
+from ._images_request import VARIATION, Svg, reference, url
+from ._models import CONVERSATION_MODEL, IMAGE_MODEL
+
+NAME = "openai-responses"
+BLOBS = frozenset({"result", "partial_image_b64"})
+TOOL = "image_generation"
+
+
+class Options(BaseModel):
+    """What only the Responses API knows. `extra_body` is merged last, unchecked.
+
+    `conversation_model` is the text model that leads the conversation and calls the image tool.
+    `continue_by` says how a `state` is continued: by the earlier response's id, or by the ids of
+    its picture and of the reasoning that belongs to it.
+    """
+
+    conversation_model: str | None = None
+    action: Literal["auto", "generate", "edit"] | None = None
+    complexity: str | None = None
+    frame_count: int | None = Field(default=None, ge=2, le=16)
+    frame_duration_ms: int | None = Field(default=None, ge=20, le=655_350)
+    svg: Svg | None = None
+    input_fidelity: str | None = None
+    detail: Literal["low", "high", "auto", "original"] | None = None
+    context_compression: Literal["auto", "enabled", "disabled"] | None = None
+    continue_by: Literal["response", "item"] = "response"
+    conversation: str | None = None
+    tool_choice: JsonValue = None
+    instructions: str | None = None
+    reasoning: Mapping[str, JsonValue] | None = None
+    store: bool | None = None
+    include: tuple[str, ...] | None = None
+    metadata: Mapping[str, str] | None = None
+    service_tier: str | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    parallel_tool_calls: bool | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    extra_body: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def top_level(self) -> dict[str, Any]:
+        """The options that stand beside the conversation, not in the tool."""
+        names = {
+            "conversation",
+            "include",
+            "instructions",
+            "max_output_tokens",
+            "max_tool_calls",
+            "metadata",
+            "parallel_tool_calls",
+            "prompt_cache_key",
+            "reasoning",
+            "safety_identifier",
+            "service_tier",
+            "store",
+            "truncation",
+        }
+        return self.model_dump(include=names, exclude_none=True, mode="json")
+
+
+def encode(request: ImageRequest, *, stream: bool) -> HttpRequest:
+    """The call that makes one picture."""
+    said = options(request, Options)
+    wire: dict[str, Any] = {
+        "model": said.conversation_model or CONVERSATION_MODEL,
+        "input": _input(request, said),
+        "tools": [_tool(request, said, stream=stream)],
+        "tool_choice": said.tool_choice or {"type": TOOL},
+        **said.top_level,
+    }
+    if request.user is not None:
+        wire.setdefault("safety_identifier", request.user)
+    if said.context_compression is not None:
+        wire["image"] = {"context_compression": said.context_compression}
+    if request.state is not None and said.continue_by == "response":
+        wire["previous_response_id"] = payload(request.state)["response_id"]
+    if stream:
+        wire |= {"stream": True, "stream_options": {"include_obfuscation": False}}
+    wire |= said.extra_body
+    return HttpRequest("POST", "/responses", json=wire, blobs=BLOBS)
+
+
+def _tool(request: ImageRequest, said: Options, *, stream: bool) -> dict[str, Any]:
+    if request.aspect:
+        raise UnsupportedRequestError(
+            f"the sizes of {request.model!r} are not known, so {request.size!r} cannot be turned "
+            "into pixels: give pixels, such as size='1536x1024'"
+        )
+    tool = {
+        "type": TOOL,
+        "model": request.model or IMAGE_MODEL,
+        "action": said.action,
+        "size": request.size,
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
+        "output_compression": request.output_compression,
+        "moderation": request.moderation,
+        "complexity": said.complexity,
+        "partial_images": request.partial_images if stream else None,
+        "frame_count": said.frame_count,
+        "frame_duration_ms": said.frame_duration_ms,
+        "input_fidelity": said.input_fidelity,
+        "input_image_mask": reference(request.mask.image) if request.mask else None,
+        "svg": said.svg.model_dump(exclude_none=True) if said.svg else None,
+    }
+    return {name: value for name, value in tool.items() if value is not None}
+
+
+def _input(request: ImageRequest, said: Options) -> Any:
+    prompt = request.prompt or VARIATION
+    earlier = _earlier(request, said)
+    if not request.images and not earlier:
+        return prompt
+    content: list[dict[str, Any]] = [{"type": "input_text", "text": prompt}]
+    for given in request.images:
+        if given.role == "markup":
+            raise UnsupportedRequestError("the Responses API takes no markup; openai-images does")
+        part: dict[str, Any] = {"type": "input_image"}
+        if given.file_id is not None:
+            part["file_id"] = given.file_id
+        else:
+            part["image_url"] = url(given)
+        if said.detail is not None:
+            part["detail"] = said.detail
+        content.append(part)
+    return [*earlier, {"role": "user", "content": content}]
+
+
+def _earlier(request: ImageRequest, said: Options) -> list[Any]:
+    if request.state is None or said.continue_by == "response":
+        return []
+    items = payload(request.state).get("items")
+    return list(items) if isinstance(items, list) else []
+
+
+def payload(state: State) -> Mapping[str, Any]:
+    """What an earlier response left; raises where somebody else left it."""
+    if state.provider != NAME:
+        raise RequestError(f"the state is {state.provider}'s, and only it can continue it")
+    return state.payload

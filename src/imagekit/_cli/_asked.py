@@ -1,0 +1,112 @@
+"""From what was typed to the fields of a request: prompt, pictures, options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .._request import State
+
+PLAIN = (
+    "model", "n", "size", "quality", "background", "output_format", "output_compression", "seed",
+    "negative_prompt", "moderation", "user", "unsupported", "partial_images",
+)  # fmt: skip
+
+
+def fields_of(given: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
+    """The request's fields; what was not said is left out."""
+    fields = {name: given[name] for name in PLAIN if given[name] is not None}
+    if prompt is not None:
+        fields["prompt"] = prompt
+    if given.get("images"):
+        fields["images"] = [_picture(word) for word in given["images"]]
+    mask, where = given.get("mask"), given.get("edit_where")
+    if (mask is None) != (where is None):
+        raise click.UsageError("--mask and --edit-where go together")
+    if mask is not None:
+        fields["mask"] = {"image": mask, "edit_where": where}
+    if given.get("state") is not None:
+        fields["state"] = _state(given["state"])
+    return fields
+
+
+def prompt_of(given: str | None, images: Sequence[str] = ()) -> str:
+    """The prompt: as it stands, or from standard input."""
+    if given is None or given == "-":
+        if "-" in images:
+            raise click.UsageError("standard input is a picture, so the prompt is an argument")
+        given = _prompt()
+    if not given.strip():
+        raise click.UsageError("the prompt is empty")
+    return given.strip()
+
+
+def _prompt() -> str:
+    data = _piped("a prompt is needed: as an argument, or on standard input")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError("the prompt on standard input is no text in UTF-8") from None
+
+
+def _picture(word: str) -> bytes | str:
+    if word != "-":
+        return word
+    data = _piped("-i - reads a picture from standard input, which is a terminal")
+    if not data:
+        raise click.UsageError("-i -: standard input is empty")
+    return data
+
+
+def _piped(otherwise: str) -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise click.UsageError(otherwise)
+    return sys.stdin.buffer.read()
+
+
+def _state(path: Path) -> State:
+    from pydantic import ValidationError
+
+    from .._request import State
+
+    try:
+        return State.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = getattr(error, "strerror", None) or "it holds no state that --save-state wrote"
+        raise click.UsageError(f"--state {str(path)!r}: {why}") from error
+
+
+def options_of(words: Sequence[str]) -> dict[str, Any]:
+    """A provider's own options from `NAME=VALUE`s: JSON where it parses, dots for what nests."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        *outer, last = name.split(".")
+        if not equals or not all((*outer, last)):
+            raise click.UsageError(f"-O {word!r}: say NAME=VALUE")
+        inside = found
+        for part in outer:
+            inside = inside.setdefault(part, {})
+            if not isinstance(inside, dict):
+                raise click.UsageError(f"-O {word!r}: {part!r} is a value already")
+        if last in inside:
+            raise click.UsageError(f"-O {word!r}: {name!r} is said already")
+        inside[last] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except ValueError:
+        return text
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

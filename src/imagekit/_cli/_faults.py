@@ -1,0 +1,130 @@
+"""What went wrong: whose fault it is, as an exit code and in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from .._errors import (
+    ConfigurationError,
+    ContentRejectedError,
+    ImagekitError,
+    ProtocolError,
+    ProviderError,
+    RequestError,
+    TransportError,
+)
+from ._words import scrubbed
+
+EXIT_CODES = """\b
+Exit codes, by whose fault it is:
+  0    everything came
+  1    some of it: the pictures that came are saved, the others are named
+  2    you: what was asked, or how imagekit is set up; nothing was sent
+  3    the provider said no
+  4    nobody answered, or not in time
+  5    an answer came that cannot be read
+  6    a plugin is broken (or imagekit is; IMAGEKIT_DEBUG=1 shows where)
+  130  stopped by Ctrl-C
+"""
+
+STOPPED = 130
+_FAULTS: tuple[tuple[type[Exception], int], ...] = (
+    (click.ClickException, 2),
+    (ConfigurationError, 2),
+    (RequestError, 2),
+    (ProviderError, 3),
+    (TransportError, 4),
+    (ProtocolError, 5),
+    (click.Abort, STOPPED),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Whose fault *error* is."""
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED
+    return next((code for kind, code in _FAULTS if isinstance(error, kind)), 6)
+
+
+def told(error: Exception, *, as_json: bool = False) -> int:
+    """Say what went wrong, in a line and its hints or as JSON; returns the exit code."""
+    if as_json:
+        click.echo(json.dumps({"ok": False, "error": as_data(error)}))
+    else:
+        say(error)
+    return exit_code(error)
+
+
+def say(error: BaseException) -> None:
+    """One line on standard error, and the hints there are; a traceback only where asked for."""
+    if os.environ.get("IMAGEKIT_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    click.secho(f"imagekit: {message(error)}", fg="red", err=True)
+    for hint in _hints(error):
+        click.echo(f"  {scrubbed(hint)}", err=True)
+
+
+def message(error: BaseException) -> str:
+    """What *error* says, in one line."""
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "stopped"
+    if isinstance(error, click.ClickException):
+        return scrubbed(error.format_message())
+    if isinstance(error, ImagekitError):
+        return scrubbed(error) or type(error).__name__
+    return f"this should not have happened: {scrubbed(repr(error))}"
+
+
+def as_data(error: BaseException) -> dict[str, Any]:
+    """What is known of *error*, for JSON."""
+    known = (
+        "provider", "status", "code", "param", "request_id", "retry_after", "billed",
+        "stage", "categories", "checkpoint",
+    )  # fmt: skip
+    about = {name: getattr(error, name) for name in known if hasattr(error, name)}
+    if isinstance(error, KeyboardInterrupt):
+        about["billed"] = "possibly"
+    return {"class": type(error).__name__, "message": message(error), **about}
+
+
+def _hints(error: BaseException) -> Iterator[str]:
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        yield f"{error.ctx.command_path} --help says more"
+    if isinstance(error, KeyboardInterrupt):
+        yield "the provider may charge for what it had begun"
+    if not isinstance(error, ImagekitError):
+        return
+    if isinstance(error, ContentRejectedError) and error.categories:
+        yield f"objected to: {', '.join(error.categories)}"
+    said = [f"status {error.status}"] if error.status is not None else []
+    said += [f"code {error.code}"] if error.code else []
+    said += [f"parameter {error.param}"] if error.param else []
+    if said:
+        yield ", ".join(said)
+    if error.request_id:
+        yield f"request id {error.request_id}"
+    if error.retry_after is not None:
+        yield f"try again in {error.retry_after:g} s"
+    if error.billed in ("possibly", "yes"):
+        yield {"possibly": "it may have been charged for", "yes": "it was charged for"}[
+            error.billed
+        ]
+    if error.checkpoint is not None:
+        yield f"to finish it later: {json.dumps(dict(error.checkpoint))}"
+
+
+def warn(text: object) -> None:
+    """One yellow line on standard error."""
+    click.secho(f"imagekit: {scrubbed(text)}", fg="yellow", err=True)
+
+
+def fail(text: object) -> None:
+    """One red line on standard error."""
+    click.secho(f"imagekit: {scrubbed(text)}", fg="red", err=True)

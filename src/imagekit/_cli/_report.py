@@ -1,0 +1,144 @@
+"""What is said of a call when it is over: lines for people, one object for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._media import EXTENSIONS
+from .._response import ImageResponse
+from ._faults import as_data, fail, say, warn
+from ._results import Kept, Results
+from ._words import one_line, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything there is to say; `error` is what the call ended in, where it did not end well."""
+
+    results: Results
+    response: ImageResponse | None = None
+    error: BaseException | None = None
+    state: Path | None = None
+
+    def lines(self, *, quiet: bool, verbose: bool) -> None:
+        """Say it to people: pictures on standard output, all else on standard error."""
+        results = self.results
+        for kept in results.pictures:
+            self._picture(kept, quiet=quiet)
+        if not quiet:
+            for placed in results.previews:
+                # A preview is no loss; it is named where somebody asked for it, or needs it.
+                if placed.path is not None:
+                    click.echo(f"preview  {one_line(placed.path)}", err=True)
+            for notice in results.notices:
+                warn(notice)
+        for placed in results.previews:
+            if placed.why:
+                warn(placed.why)
+        for index, failure, preview in results.failures:
+            if self.error is None or results.destination.names.n > 1:
+                kept_as = f"; its last preview is {str(preview)!r}" if preview else ""
+                billed = {"no": "", "possibly": " (may be charged for)", "yes": " (charged for)"}
+                cost = billed[failure.billed]
+                fail(f"picture {index + 1} {failure.kind}: {failure.reason}{cost}{kept_as}")
+        if verbose and self.response is not None:
+            _details(self.response)
+        if self.error is not None:
+            say(self.error)
+
+    def _picture(self, kept: Kept, *, quiet: bool) -> None:
+        image, placed = kept.image, kept.placed
+        if placed.why:
+            (fail if placed.bad else warn)(f"picture {kept.index + 1}: {placed.why}")
+        to_stdout = self.results.destination.stdout
+        if quiet:
+            if placed.path is not None and not to_stdout:
+                click.echo(one_line(placed.path))
+            return
+        if placed.path is None and placed.why:
+            return
+        words = [one_line(placed.path) if placed.path else "standard output"]
+        if image.width and image.height:
+            words.append(f"{image.width}x{image.height}")
+        words.append(size_of(len(image.read())))
+        if self.response is not None:
+            who = (self.response.provider, self.response.model)
+            words.append("/".join(one_line(word) for word in who if word))
+            if self.response.timing is not None:
+                words.append(f"{self.response.timing.total:.1f} s")
+        click.echo("  ".join(words), err=to_stdout)
+        wanted = EXTENSIONS.get(image.media_type or "")
+        ending = placed.path.suffix.lower().lstrip(".") if placed.path else wanted
+        if wanted and ending in EXTENSIONS.values() and ending != wanted:
+            warn(f"{str(placed.path)!r} holds a picture of type {image.media_type}")
+
+    def data(self) -> dict[str, Any]:
+        """The same for programs; no bytes."""
+        results, response = self.results, self.response
+        found: dict[str, Any] = {
+            "ok": self.error is None and results.whole,
+            "pictures": [_picture(kept) for kept in results.pictures],
+            "previews": [str(placed.path) for placed in results.previews if placed.path],
+            "failures": [
+                {
+                    "index": index,
+                    **failure.model_dump(mode="json", exclude={"preview"}),
+                    "preview": str(preview) if preview else None,
+                }
+                for index, failure, preview in results.failures
+            ],
+            "notices": [notice.model_dump(mode="json") for notice in results.notices],
+        }
+        if response is not None:
+            found |= response.model_dump(
+                mode="json", exclude={"slots", "notices", "state", "metadata", "rate_limits"}
+            )
+            found["state"] = str(self.state) if self.state else None
+        if self.error is not None:
+            found["error"] = as_data(self.error)
+        return found
+
+
+def _picture(kept: Kept) -> dict[str, Any]:
+    image, placed = kept.image, kept.placed
+    return {
+        "index": kept.index,
+        "path": str(placed.path) if placed.path else None,
+        "why": placed.why,
+        "bytes": len(image.data) if image.data is not None else None,
+        **image.model_dump(mode="json", exclude={"data", "kind", "echo", "id"}),
+    }
+
+
+def _details(response: ImageResponse) -> None:
+    """What only some want to know."""
+    facts: list[tuple[str, object]] = [("request id", name) for name in response.request_ids]
+    if response.usage is not None:
+        facts += [
+            (
+                "usage",
+                " ".join(
+                    str(word)
+                    for word in (
+                        item.quantity,
+                        item.direction,
+                        item.modality,
+                        item.unit,
+                        item.detail,
+                    )
+                    if word is not None
+                ),
+            )
+            for item in response.usage.items
+        ]
+    if (cost := response.cost) is not None:
+        source = f" by {cost.source}" if cost.source else ""
+        facts.append(("cost", f"{cost.amount} {cost.currency}, {cost.kind}{source}"))
+    facts += [("revised", image.revised_prompt) for image in response if image.revised_prompt]
+    facts += [("text", response.text)] if response.text else []
+    for name, fact in facts:
+        click.echo(f"{name}: {one_line(fact)}", err=True)

@@ -1,0 +1,94 @@
+"""What a call brought: each picture is put away the moment it comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._events import ImageEvent, ImageFailed, ImageReady, Noticed, PartialImage
+from .._image import Image
+from .._response import ImageFailure, Notice
+from ._output import Names, Placed, hand_over, place
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where results go: to files by their names, or the first picture to standard output."""
+
+    names: Names
+    force: bool = False
+    stdout: bool = False
+
+    def put(self, index: int, image: Image) -> Placed:
+        """Put *image* away, which is slot *index*'s picture."""
+        if image.data is None:
+            return Placed(None, f"it was not fetched; it is at {image.url}", bad=True)
+        why = None
+        if self.stdout and index == 0:
+            why = hand_over(image.data)
+            if why is None:
+                return Placed(None)
+        force = self.force and not self.stdout
+        placed = place(image.data, self.names.path(index, image.media_type), force=force)
+        if why is None:
+            return placed
+        return Placed(placed.path, f"{why}; saved as {str(placed.path)!r}", bad=True)
+
+    def put_preview(self, index: int, number: int, image: Image) -> Placed:
+        """Put the *number*-th preview of slot *index* beside its picture."""
+        path = self.names.preview(index, number, image.media_type)
+        return place(image.read(), path, force=self.force and not self.stdout)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One picture and where it is."""
+
+    index: int
+    image: Image
+    placed: Placed
+
+
+@dataclass(slots=True)
+class Results:
+    """What has come so far."""
+
+    destination: Destination
+    save_previews: bool = False
+    pictures: list[Kept] = field(default_factory=list)
+    failures: list[tuple[int, ImageFailure, Path | None]] = field(default_factory=list)
+    previews: list[Placed] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    _counts: dict[int, int] = field(default_factory=dict)
+    _last: dict[int, Path | None] = field(default_factory=dict)
+
+    def see(self, event: ImageEvent) -> None:
+        """Put away what *event* brings."""
+        match event:
+            case PartialImage(index=index, image=image):
+                self._counts[index] = self._counts.get(index, 0) + 1
+                if self.save_previews:
+                    self._preview(index, image)
+            case ImageReady(index=index, image=image):
+                self.pictures.append(Kept(index, image, self.destination.put(index, image)))
+            case ImageFailed(index=index, failure=failure):
+                # The last preview may be all that the money bought.
+                if failure.preview is not None and not self.save_previews:
+                    self._preview(index, failure.preview)
+                self.failures.append((index, failure, self._last.get(index)))
+            case Noticed(notice=notice):
+                self.notices.append(notice)
+            case _:
+                pass
+
+    def _preview(self, index: int, image: Image) -> None:
+        if image.data is None:
+            return
+        placed = self.destination.put_preview(index, self._counts.get(index, 1), image)
+        self.previews.append(placed)
+        self._last[index] = placed.path
+
+    @property
+    def whole(self) -> bool:
+        """Whether every slot is a picture and stands where it should."""
+        return not self.failures and not any(kept.placed.bad for kept in self.pictures)

@@ -1,0 +1,47 @@
+"""Words that are fit for a terminal: one line each, without control characters or keys."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+
+
+def one_line(text: object) -> str:
+    """*text* on one line; what could steer a terminal is dropped."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(text))
+    return " ".join(words.split())
+
+
+def scrubbed(text: object, env: Mapping[str, str] = os.environ) -> str:
+    """*text* on one line, and without the values of the variables that look like keys.
+
+    A plugin's own exception may quote what it was given; nobody pastes a key with a bug report.
+    """
+    line = one_line(text)
+    for name, value in env.items():
+        if len(value) >= 8 and _SECRET.search(name):
+            line = line.replace(value, f"${name}")
+    return line
+
+
+def slug(text: str, longest: int = 60) -> str:
+    """A file name from *text*, in whatever script it is written."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
+    name = ""
+    for word in words:
+        longer = f"{name}-{word}" if name else word[:longest]
+        if len(longer) > longest:
+            break
+        name = longer
+    return name or "image"
+
+
+def size_of(count: int) -> str:
+    """*count* bytes, in words."""
+    if count < 1000:
+        return f"{count} bytes"
+    return f"{count / 1000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
