@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from PIL import Image as Pillow
-from ways import WAYS, make
 
 from imagekit import ImageRequest, InvalidRequestError, Mask, Profile, ProviderUnavailableError
+from ways import WAYS, make
 
 PROVIDER = "openai-images"
 SIDE = 64
