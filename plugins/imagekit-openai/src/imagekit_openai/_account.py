@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from imagekit import ConfigurationError
-from imagekit.provider import Config, Effects, Endpoint, HttpRequest, settings
+from imagekit.provider import Config, Effects, Endpoint, HttpRequest, HttpResponse, settings
 
 BASE_URL = "https://api.openai.com/v1"
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 class Settings(BaseModel):
     """What can be set beside the key and the base URL.
 
     * `organization`, `project`: whose account pays.
-    * `headers`: more headers to send home.
+    * `headers`: more headers to send home; an `authorization` here stands in place of the key.
     * `mask`: what marks the part to edit, on a server that has its own convention.
     * `variations`: whether the server still has `/images/variations`; OpenAI's does not.
     * `streaming`: whether the server streams; one that does not is asked for all pictures at once.
@@ -26,13 +29,23 @@ class Settings(BaseModel):
       only.
     """
 
+    # A key in the wrong place is not quoted by the error that says so.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     organization: str | None = None
     project: str | None = None
-    headers: Mapping[str, str] = Field(default_factory=dict)
+    headers: Mapping[str, str] = Field(default_factory=dict, repr=False)
     mask: Literal["transparent", "opaque", "white", "black"] = "transparent"
     variations: bool = False
     streaming: bool = True
     image_field: Literal["image", "image[]"] | None = None
+
+    @field_validator("headers")
+    @classmethod
+    def _named(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        if not all(map(_NAME.fullmatch, headers)):
+            raise ValueError("the name of a header is one word")
+        return {name.lower(): value for name, value in headers.items()}
 
 
 class Account:
@@ -42,32 +55,32 @@ class Account:
         env = config.env
         self.settings = settings(config, Settings)
         base_url = config.base_url or env.get("OPENAI_BASE_URL") or BASE_URL
-        key = config.api_key or (env.get("OPENAI_API_KEY") if config.ambient else None)
         self.at_home = _is_openai(base_url)
-        headers = _custom(env.get("OPENAI_CUSTOM_HEADERS", "")) if config.ambient else {}
-        headers |= {name.lower(): value for name, value in self.settings.headers.items()}
-        if key:
-            headers["authorization"] = f"Bearer {key}"
-        for name, said, variable in (
-            ("openai-organization", self.settings.organization, "OPENAI_ORG_ID"),
-            ("openai-project", self.settings.project, "OPENAI_PROJECT_ID"),
-        ):
-            value = said or (env.get(variable) if config.ambient else None)
-            if value:
-                headers[name] = value
+        ambient = _ambient(env) if config.ambient else {}
+        said = {
+            "authorization": f"Bearer {config.api_key}" if config.api_key else None,
+            "openai-organization": self.settings.organization,
+            "openai-project": self.settings.project,
+        }
+        named = {name: value for name, value in said.items() if value}
+        headers = {**ambient, **named, **self.settings.headers}
+        self._key = headers.get("authorization", "").rpartition(" ")[2]
         missing = None
         if self.at_home and "authorization" not in headers:
             missing = "no API key: set OPENAI_API_KEY, or pass api_key="
-        self.endpoint = Endpoint(base_url, _always(headers), missing)
+        self.endpoint = Endpoint(base_url, _Always(headers), missing)
+
+    def heard(self, answer: HttpResponse) -> HttpResponse:
+        """*answer* without the key, which some servers quote where they refuse it."""
+        key = self._key.encode()
+        if answer.ok or not key or key not in answer.body:
+            return answer
+        return replace(answer, body=answer.body.replace(key, "…".encode()))
 
 
 def _is_openai(base_url: str) -> bool:
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
-
-
-def _always(headers: Mapping[str, str]) -> _Always:
-    return _Always(headers)
 
 
 class _Always:
@@ -81,12 +94,22 @@ class _Always:
         yield  # what makes it a flow
 
 
+def _ambient(env: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says to send; a header of its own beats what another variable makes."""
+    made = {
+        "authorization": f"Bearer {env['OPENAI_API_KEY']}" if env.get("OPENAI_API_KEY") else None,
+        "openai-organization": env.get("OPENAI_ORG_ID"),
+        "openai-project": env.get("OPENAI_PROJECT_ID"),
+    }
+    custom = _custom(env.get("OPENAI_CUSTOM_HEADERS", ""))
+    return {**{name: value for name, value in made.items() if value}, **custom}
+
+
 def _custom(text: str) -> dict[str, str]:
     headers = {}
-    for line in text.splitlines():
+    for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, value = line.partition(":")
-        if line.strip() and not (colon and name.strip()):
+        if not colon or not _NAME.fullmatch(name.strip()):
             raise ConfigurationError("OPENAI_CUSTOM_HEADERS wants lines of `Name: value`")
-        if colon:
-            headers[name.strip().lower()] = value.strip()
+        headers[name.strip().lower()] = value.strip()
     return headers

@@ -17,15 +17,24 @@ BLOBS = frozenset({"b64_json"})
 VARIATION = "Make a variation of this picture: the same subject and style, drawn anew."
 
 
+class Reasoning(BaseModel):
+    """How hard an author thinks."""
+
+    effort: str | None = None
+
+
 class Svg(BaseModel):
     """Who writes an SVG, and how hard it thinks: `{"model": …, "reasoning": {"effort": …}}`."""
 
     model: str | None = None
-    reasoning: Mapping[str, str | None] | None = None
+    reasoning: Reasoning | None = None
 
 
 class Options(BaseModel):
-    """What only the Images API knows. `extra_body` is merged last, unchecked."""
+    """What only the Images API knows.
+
+    `extra_body` is merged last, unchecked; a null in it leaves a field out.
+    """
 
     complexity: str | None = None
     frame_count: int | None = Field(default=None, ge=2, le=16)
@@ -70,54 +79,66 @@ def generation(request: ImageRequest, *, stream: bool) -> HttpRequest:
     return HttpRequest("POST", "/images/generations", json=wire, blobs=BLOBS)
 
 
-def edit(request: ImageRequest, *, stream: bool, image_field: str | None = None) -> HttpRequest:
-    """A change to pictures: a form where there are bytes, JSON where anything is a reference."""
+def edit(
+    request: ImageRequest, *, stream: bool, image_field: str | None = None, form_only: bool = False
+) -> HttpRequest:
+    """A change to pictures: a form where there are bytes, JSON where anything is a reference.
+
+    Only JSON takes a moderation level; a server that reads forms only (*form_only*) gets it there.
+    """
     wire = fields(request, stream=stream)
     pictures = [one for one in request.images if one.role != "markup"]
     markups = [one for one in request.images if one.role == "markup"]
-    if len(markups) > 1 or (markups and request.mask is not None):
+    masks = [request.mask.image] if request.mask else []
+    if len(markups) > 1 or (markups and masks):
         raise UnsupportedRequestError("an edit takes one markup, and not a mask beside it")
     if not pictures:
         raise UnsupportedRequestError("an edit needs a picture beside the markup")
-    mask = request.mask
-    given = [*pictures, *([mask.image] if mask else [])]
-    if all(one.data is not None for one in given) and request.moderation is None:
+    whole = all(one.data is not None for one in (*pictures, *masks, *markups))
+    if form_only or (whole and request.moderation is None):
         name = image_field or ("image" if len(pictures) == 1 else "image[]")
-        parts = [_part(name, one) for one in pictures]
-        parts += [_part("mask", mask.image)] if mask else []
-        parts += [_part("markup", one) for one in markups]
-        return HttpRequest(
-            "POST", "/images/edits", form=tuple(form(wire)), parts=tuple(parts), blobs=BLOBS
-        )
+        named = [(name, pictures), ("mask", masks), ("markup", markups)]
+        return _form("/images/edits", wire, named)
     if markups:
         raise UnsupportedRequestError(
             "a markup travels in a form: give every picture as bytes or a path, and no moderation"
         )
     wire["images"] = [reference(one) for one in pictures]
-    if mask:
-        wire["mask"] = reference(mask.image)
+    if masks:
+        wire["mask"] = reference(masks[0])
     return HttpRequest("POST", "/images/edits", json=wire, blobs=BLOBS)
 
 
 def variation(request: ImageRequest, *, image_field: str | None = None) -> HttpRequest:
     """Pictures like one, by the retired endpoint, on a server that still has it."""
     wire = fields(request.model_copy(update={"prompt": None}), stream=False)
-    parts = tuple(_part(image_field or "image", one) for one in request.images)
-    return HttpRequest(
-        "POST", "/images/variations", form=tuple(form(wire)), parts=parts, blobs=BLOBS
-    )
+    return _form("/images/variations", wire, [(image_field or "image", list(request.images))])
 
 
-def form(wire: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+def _form(
+    url: str, wire: Mapping[str, Any], named: list[tuple[str, list[ImageInput]]]
+) -> HttpRequest:
+    parts = tuple(_part(name, one) for name, pictures in named for one in pictures)
+    return HttpRequest("POST", url, form=tuple(form(wire)), parts=parts, blobs=BLOBS)
+
+
+def form(wire: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """A mapping as form fields: nesting in brackets, numbers as decimals, booleans in words."""
-    for key, value in wire.items():
-        name = f"{within}[{key}]" if within else key
-        if isinstance(value, Mapping):
-            yield from form(value, name)
-        elif isinstance(value, bool):
-            yield name, "true" if value else "false"
-        else:
-            yield name, str(value)
+    for name, value in wire.items():
+        yield from _field(name, value)
+
+
+def _field(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _field(f"{name}[{key}]", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _field(f"{name}[]", inner)
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    elif value is not None:
+        yield name, str(value)
 
 
 def reference(given: ImageInput) -> dict[str, str]:
@@ -136,6 +157,8 @@ def url(given: ImageInput) -> str:
 
 
 def _part(name: str, given: ImageInput) -> Part:
+    if given.data is None:
+        raise UnsupportedRequestError("this server takes pictures in a form: give bytes or a path")
     # The type of the part decides on the other side, not its bytes: a generic one is refused.
     kind = given.media_type or "application/octet-stream"
-    return Part(name, given.data or b"", given.filename, kind)
+    return Part(name, given.data, given.filename, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from imagekit.provider import Allowed, SizeRule, Support
@@ -46,12 +47,22 @@ def size_rule(model: str) -> SizeRule | None:
     return STANDARD if model.startswith("gpt-image-1") else None
 
 
+def ends(model: str) -> date | None:
+    """The day *model* was or will be shut down; None where none is known."""
+    return SHUT_DOWN.get(_undated(model))
+
+
 def lifecycle(model: str) -> str:
     """Whether *model* is live, as of `AS_OF`."""
-    ends = SHUT_DOWN.get(model)
-    if ends is None:
-        return "released" if model in MODELS else "unknown"
-    return f"{'retired' if ends <= AS_OF else 'shuts down'} {ends.isoformat()}"
+    day = ends(model)
+    if day is None:
+        return "released" if _undated(model) in MODELS else "unknown"
+    return f"{'retired' if day <= AS_OF else 'shuts down'} {day.isoformat()}"
+
+
+def _undated(model: str) -> str:
+    """The model that a snapshot is of."""
+    return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model)
 
 
 def parameters() -> dict[str, Support]:

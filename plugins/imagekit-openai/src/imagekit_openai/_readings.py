@@ -3,111 +3,148 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from imagekit import RateLimit, Usage, UsageItem
 
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
+from ._lenient import Said
+
+# Modality, detail and count.
+_Part: TypeAlias = tuple[str | None, str | None, int]
+
+# As Go writes a span, and days.
+_UNITS = {
+    "d": 86400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,  # the micro sign
+    "\u03bcs": 1e-6,  # the Greek letter
+    "ns": 1e-9,
+}
+_SPAN = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
+_LIMIT = re.compile(r"x-ratelimit-(?:limit|remaining|reset)-(.+)")
 
 
 class Details(BaseModel):
     """How tokens divide, as far as it is said."""
 
-    text_tokens: int | None = None
-    image_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    text_tokens: Said[int] = None
+    image_tokens: Said[int] = None
+    cached_tokens: Said[int] = None
+    reasoning_tokens: Said[int] = None
 
 
 class Cached(BaseModel):
     """Which of the input had been kept from an earlier call."""
 
-    cached_text_tokens: int = 0
-    cached_image_tokens: int = 0
+    cached_text_tokens: Said[int] = None
+    cached_image_tokens: Said[int] = None
 
 
 class Tokens(BaseModel):
     """A usage object; every dialect and every server leaves something out."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: Details | None = None
-    output_tokens_details: Details | None = None
-    cached_tokens_details: Cached | None = None
+    input_tokens: Said[int] = Field(
+        default=None, validation_alias=AliasChoices("input_tokens", "prompt_tokens")
+    )
+    output_tokens: Said[int] = Field(
+        default=None, validation_alias=AliasChoices("output_tokens", "completion_tokens")
+    )
+    total_tokens: Said[int] = None
+    input_tokens_details: Said[Details] = None
+    output_tokens_details: Said[Details] = None
+    cached_tokens: Said[int] = None
+    cached_tokens_details: Said[Cached] = None
 
 
 class SvgTokens(BaseModel):
     """What the author of an SVG used, beside the picture it drew from."""
 
-    model: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    model: Said[str] = None
+    input_tokens: Said[int] = None
+    output_tokens: Said[int] = None
+    reasoning_tokens: Said[int] = None
 
 
 def usage(
     picture: Tokens | None,
-    svg: SvgTokens | None = None,
+    svgs: Sequence[SvgTokens] = (),
     conversation: Tokens | None = None,
     model: str | None = None,
 ) -> Usage | None:
     """The counts as items that never overlap; *conversation* is counted to *model*."""
     items = _items(picture, None) + _items(conversation, model)
-    if svg is not None:
-        details = Details(reasoning_tokens=svg.reasoning_tokens)
-        both = Tokens(
-            input_tokens=svg.input_tokens,
-            output_tokens=svg.output_tokens,
-            output_tokens_details=details,
-        )
-        items += _items(both, svg.model or "svg")
+    for svg in svgs:
+        author = svg.model or "svg"
+        items += _side("input", svg.input_tokens, (), author)
+        thought: _Part = ("text", "reasoning", svg.reasoning_tokens or 0)
+        items += _side("output", svg.output_tokens, (thought,), author)
     return Usage(items=tuple(items)) if items else None
 
 
 def _items(tokens: Tokens | None, model: str | None) -> list[UsageItem]:
     if tokens is None:
         return []
-    return [
-        *_side("input", tokens.input_tokens, tokens.input_tokens_details, tokens, model),
-        *_side("output", tokens.output_tokens, tokens.output_tokens_details, None, model),
-    ]
+    into = tokens.input_tokens_details or Details()
+    out = tokens.output_tokens_details or Details()
+    kept = tokens.cached_tokens_details or Cached()
+    both = _side("input", tokens.input_tokens, _inputs(into, kept, tokens.cached_tokens), model)
+    both += _side(
+        "output",
+        tokens.output_tokens,
+        (
+            ("text", None, out.text_tokens or 0),
+            ("image", None, out.image_tokens or 0),
+            ("text", "reasoning", out.reasoning_tokens or 0),
+        ),
+        model,
+    )
+    return both or _side(None, tokens.total_tokens, (), model)
+
+
+def _inputs(split: Details, kept: Cached, cached: int | None) -> tuple[_Part, ...]:
+    """The input by modality, what had been kept apart from what was new."""
+    text, image = split.text_tokens or 0, split.image_tokens or 0
+    kept_text = min(kept.cached_text_tokens or 0, text)
+    kept_image = min(kept.cached_image_tokens or 0, image)
+    # Beside text and image, the kept ones are a part of those, nobody knows of which.
+    rest = 0 if text or image else split.cached_tokens or cached or 0
+    return (
+        ("text", None, text - kept_text),
+        ("image", None, image - kept_image),
+        ("text", "cached", kept_text),
+        ("image", "cached", kept_image),
+        ("text", "cached", rest),
+    )
 
 
 def _side(
-    direction: Literal["input", "output"],
+    direction: Literal["input", "output"] | None,
     total: int | None,
-    details: Details | None,
-    kept: Tokens | None,
+    parts: Sequence[_Part],
     model: str | None,
-) -> Iterator[UsageItem]:
-    split = details or Details()
-    cached = (kept.cached_tokens_details if kept else None) or Cached()
-    text, image = split.text_tokens or 0, split.image_tokens or 0
-    parts: list[tuple[str | None, str | None, int]] = [
-        ("text", None, text - cached.cached_text_tokens),
-        ("image", None, image - cached.cached_image_tokens),
-        ("text", "cached", cached.cached_text_tokens),
-        ("image", "cached", cached.cached_image_tokens),
-        ("text", "reasoning", split.reasoning_tokens or 0),
-        # Beside text and image, the kept ones are a part of those, and so not counted again.
-        ("text", "cached", 0 if text or image else split.cached_tokens or 0),
+) -> list[UsageItem]:
+    """The parts that are anything, and what they leave of the total."""
+    left = (total or 0) - sum(count for _, _, count in parts)
+    return [
+        UsageItem(
+            quantity=Decimal(count),
+            direction=direction,
+            modality=modality,
+            detail=detail,
+            model=model,
+        )
+        for modality, detail, count in (*parts, (None, None, left))
+        if count > 0
     ]
-    parts.append((None, None, (total or 0) - sum(count for _, _, count in parts)))
-    for modality, detail, count in parts:
-        if count > 0:
-            yield UsageItem(
-                quantity=Decimal(count),
-                direction=direction,
-                modality=modality,
-                detail=detail,
-                model=model,
-            )
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -123,19 +160,19 @@ def request_ids(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, RateLimit]:
     """Limits by what they count ("requests", "tokens" …)."""
-    names = {name.rpartition("-")[2] for name in headers if name.startswith("x-ratelimit-")}
+    found = {match[1] for name in headers if (match := _LIMIT.fullmatch(name))}
     return {
         name: RateLimit(
             limit=_count(headers.get(f"x-ratelimit-limit-{name}")),
             remaining=_count(headers.get(f"x-ratelimit-remaining-{name}")),
             reset=seconds(headers.get(f"x-ratelimit-reset-{name}")),
         )
-        for name in sorted(names)
+        for name in sorted(found)
     }
 
 
 def _count(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def seconds(text: str | None) -> float | None:
@@ -145,9 +182,12 @@ def seconds(text: str | None) -> float | None:
     parts = _SPAN.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return float(text) if re.fullmatch(r"\d+(?:\.\d+)?", text) else None
+    return float(text) if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text) else None
 
 
 def moment(unix: float | None) -> datetime | None:
     """Unix seconds as a moment; the scrubbed 0 of a recording is none."""
-    return datetime.fromtimestamp(unix, UTC) if unix else None
+    try:
+        return datetime.fromtimestamp(unix, UTC) if unix else None
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -21,7 +21,7 @@ from imagekit import (
 )
 from imagekit.provider import HttpResponse, Verdict, retry_after
 
-from ._readings import request_id
+from ._readings import request_id, seconds
 
 CONTENT = frozenset(
     {
@@ -49,23 +49,43 @@ MONEY = frozenset(
 )
 TEMPORARY = frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
 BROKEN = frozenset(
-    {"server_error", "server_is_overloaded", "internal_error", "internal_server_error"}
+    {
+        "internal_error",
+        "internal_server_error",
+        "server_error",
+        "server_is_overloaded",
+        "vector_store_timeout",
+    }
 )
+# Where no status says so: an event of a stream, an item, a response that failed.
+STRANGER = frozenset({"authentication_error", "invalid_api_key"})
+FORBIDDEN = frozenset({"data_residency_mismatch", "permission_error"})
+_WRONG = ("empty_image", "failed_to_download", "image_", "invalid_", "unknown_", "unsupported_")
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
-_KEY = re.compile(r"\b(sk-)[\w*-]{6,}")
+_AGAIN = re.compile(r"try again in (\d[\dhms.]*[hms])")
+# Whatever stands where a key would: a server may quote it, whole or half hidden.
+_KEY = re.compile(
+    r"(\bsk-(?=\S{6})|\bBearer\s+(?=\S{12})|API key provided:\s+)[^\s,;\"'<>]*[^\s,;\"'<>.]", re.I
+)
 
 
 def envelope(body: Any) -> dict[str, Any]:
     """The error in *body*, whichever way it is wrapped; empty when there is none."""
     if not isinstance(body, Mapping):
         return {}
-    inner = body.get("error")
-    if isinstance(inner, str):
-        return {"message": str(body.get("message") or inner), "code": inner}
+    # In an event the type is the event's: "error".
+    flat = {name: body[name] for name in body if name != "type" or body[name] != "error"}
+    inner = flat.pop("error", None)
     if isinstance(inner, Mapping):
-        return dict(inner)
+        said = {name: value for name, value in inner.items() if value is not None}
+        beside = {name: flat[name] for name in ("message", "code", "param") if name in flat}
+        return {**beside, **said}
+    if inner and isinstance(inner, str):
+        # A server's word for it, or its whole sentence.
+        code = inner if re.fullmatch(r"\w+", inner) else None
+        return {"message": str(body.get("message") or inner), "code": code}
     if body.get("type") == "error" or "message" in body:
-        return dict(body)
+        return flat
     detail = body.get("detail")
     return {"message": detail if isinstance(detail, str) else json.dumps(detail)} if detail else {}
 
@@ -89,53 +109,67 @@ def error_from(response: HttpResponse) -> ImagekitError:
 
 def error_of(said: Mapping[str, Any], response: HttpResponse | None = None) -> ImagekitError:
     """The exception for an error envelope, from an answer, an event or an item."""
-    message = _KEY.sub(r"\1…", str(said.get("message") or said.get("code") or "no reason given"))
+    message = str(said.get("message") or said.get("code") or said.get("type") or "no reason given")
+    message = _KEY.sub(r"\1…", message)
     code, kind = _word(said.get("code")), _word(said.get("type"))
-    status = response.status if response is not None else None
+    headers = {**(response.headers if response is not None else {}), **_headers(said)}
+    # What comes after a success has no status of its own.
+    status = response.status if response is not None and not response.ok else None
+    again = _AGAIN.search(message)
+    wait = retry_after(headers)
     known: dict[str, Any] = {
         "status": status,
         "code": code or kind,
         "param": _word(said.get("param")),
-        "request_id": request_id(response.headers) if response is not None else None,
-        "retry_after": retry_after(response.headers) if response is not None else None,
+        "request_id": request_id(headers),
+        "retry_after": seconds(again[1]) if wait is None and again else wait,
     }
-    words = {word.lower() for word in (code, kind, _inner(said).get("code")) if word}
+    words = {word.lower() for word in (code, kind, _word(_inner(said).get("code"))) if word}
     if words & CONTENT:
         stage, categories = moderation(said, message)
         return ContentRejectedError(message, stage=stage, categories=categories, **known)
-    return _class_of(status, words)(message, **known)
-
-
-def _class_of(status: int | None, words: set[str]) -> type[ProviderError]:
     if words & MONEY:
-        return QuotaExceededError
-    if status == 429 or (status is None and words & TEMPORARY):
-        return RateLimitError
-    if status in (401, 403):
-        return AuthenticationError if status == 401 else PermissionDeniedError
-    if status == 408 or (status or 0) >= 500 or (status is None and words & BROKEN):
+        return QuotaExceededError(message, **known)
+    return (_by_word(words) if status is None else _by_status(status))(message, **known)
+
+
+def _by_status(status: int) -> type[ProviderError]:
+    if status == 408 or status >= 500:
         return ProviderUnavailableError
-    if status is None or 400 <= status < 500:
-        return InvalidRequestError
-    return ProviderError
+    exact = {401: AuthenticationError, 403: PermissionDeniedError, 429: RateLimitError}
+    return exact.get(status) or (InvalidRequestError if 400 <= status < 500 else ProviderError)
+
+
+def _by_word(words: set[str]) -> type[ProviderError]:
+    for known, kind in (
+        (TEMPORARY, RateLimitError),
+        (BROKEN, ProviderUnavailableError),
+        (STRANGER, AuthenticationError),
+        (FORBIDDEN, PermissionDeniedError),
+    ):
+        if words & known:
+            return kind
+    wrong = any(word.startswith(_WRONG) for word in words)
+    return InvalidRequestError if wrong else ProviderError
 
 
 def moderation(said: Mapping[str, Any], message: str) -> tuple[Any, tuple[str, ...]]:
     """Stage and categories of a refusal, from wherever the wire puts them."""
     details = said.get("moderation_details")
-    if isinstance(details, Mapping):
-        stage = details.get("moderation_stage")
-        found = details.get("categories") or ()
-        stage = stage if stage in ("input", "output") else "unknown"
-        return stage, tuple(str(one) for one in found)
+    details = details if isinstance(details, Mapping) else {}
     filters = _inner(said).get("content_filter_results")
-    if isinstance(filters, Mapping):
-        results = {name: one for name, one in filters.items() if isinstance(one, Mapping)}
-        return "input", tuple(name for name, one in results.items() if one.get("filtered"))
+    filters = filters if isinstance(filters, Mapping) else {}
     listed = _VIOLATIONS.search(message)
-    words = listed[1].split(",") if listed else ()
-    categories = tuple(word.strip() for word in words if word.strip())
-    return ("input" if "your prompt" in message.lower() else "unknown"), categories
+    named = details.get("categories")
+    if not isinstance(named, list | tuple) or not named:
+        hits = [name for name, one in filters.items() if _filtered(one)]
+        named = hits or (listed[1].split(",") if listed else ())
+    categories = tuple(str(one).strip() for one in named if str(one).strip())
+    stage = details.get("moderation_stage")
+    if stage not in ("input", "output"):
+        about_prompt = "your prompt" in message.lower() or bool(filters)
+        stage = "input" if about_prompt and stage is None else "unknown"
+    return stage, categories
 
 
 def failure(said: Mapping[str, Any]) -> ImageFailure:
@@ -159,6 +193,17 @@ def judge(response: HttpResponse) -> Verdict | None:
     if words & MONEY or (final and response.status in (429, 503)):
         return Verdict.REJECTED
     return None
+
+
+def _filtered(one: object) -> bool:
+    return isinstance(one, Mapping) and bool(one.get("filtered"))
+
+
+def _headers(said: Mapping[str, Any]) -> dict[str, str]:
+    """The headers that an error after the answer's own carries with it."""
+    found = said.get("headers")
+    found = found if isinstance(found, Mapping) else {}
+    return {str(name).lower(): str(value) for name, value in found.items()}
 
 
 def _inner(said: Mapping[str, Any]) -> Mapping[str, Any]:

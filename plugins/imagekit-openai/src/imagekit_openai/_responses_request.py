@@ -12,6 +12,7 @@ from imagekit.provider import HttpRequest, options
 
 from ._images_request import VARIATION, Svg, reference, url
 from ._models import CONVERSATION_MODEL, IMAGE_MODEL
+from ._notices import unpreviewed
 
 NAME = "openai-responses"
 BLOBS = frozenset({"result", "partial_image_b64"})
@@ -19,8 +20,10 @@ TOOL = "image_generation"
 
 
 class Options(BaseModel):
-    """What only the Responses API knows. `extra_body` is merged last, unchecked.
+    """What only the Responses API knows.
 
+    `extra_body` is merged last, unchecked, and `extra_tool` into the tool; a null in them leaves a
+    field out.
     `conversation_model` is the text model that leads the conversation and calls the image tool.
     `continue_by` says how a `state` is continued: by the earlier response's id, or by the ids of
     its picture and of the reasoning that belongs to it.
@@ -51,6 +54,7 @@ class Options(BaseModel):
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     extra_body: Mapping[str, JsonValue] = Field(default_factory=dict)
+    extra_tool: Mapping[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def top_level(self) -> dict[str, Any]:
@@ -88,11 +92,10 @@ def encode(request: ImageRequest, *, stream: bool) -> HttpRequest:
     if said.context_compression is not None:
         wire["image"] = {"context_compression": said.context_compression}
     if request.state is not None and said.continue_by == "response":
-        wire["previous_response_id"] = payload(request.state)["response_id"]
+        wire["previous_response_id"] = _left(request.state, "response_id")
     if stream:
         wire |= {"stream": True, "stream_options": {"include_obfuscation": False}}
-    wire |= said.extra_body
-    return HttpRequest("POST", "/responses", json=wire, blobs=BLOBS)
+    return HttpRequest("POST", "/responses", json=_given({**wire, **said.extra_body}), blobs=BLOBS)
 
 
 def _tool(request: ImageRequest, said: Options, *, stream: bool) -> dict[str, Any]:
@@ -112,14 +115,18 @@ def _tool(request: ImageRequest, said: Options, *, stream: bool) -> dict[str, An
         "output_compression": request.output_compression,
         "moderation": request.moderation,
         "complexity": said.complexity,
-        "partial_images": request.partial_images if stream else None,
+        "partial_images": request.partial_images if stream and not unpreviewed(request) else None,
         "frame_count": said.frame_count,
         "frame_duration_ms": said.frame_duration_ms,
         "input_fidelity": said.input_fidelity,
         "input_image_mask": reference(request.mask.image) if request.mask else None,
         "svg": said.svg.model_dump(exclude_none=True) if said.svg else None,
     }
-    return {name: value for name, value in tool.items() if value is not None}
+    return _given({**tool, **said.extra_tool})
+
+
+def _given(wire: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in wire.items() if value is not None}
 
 
 def _input(request: ImageRequest, said: Options) -> Any:
@@ -145,12 +152,14 @@ def _input(request: ImageRequest, said: Options) -> Any:
 def _earlier(request: ImageRequest, said: Options) -> list[Any]:
     if request.state is None or said.continue_by == "response":
         return []
-    items = payload(request.state).get("items")
-    return list(items) if isinstance(items, list) else []
+    return list(_left(request.state, "items"))
 
 
-def payload(state: State) -> Mapping[str, Any]:
+def _left(state: State, name: str) -> Any:
     """What an earlier response left; raises where somebody else left it."""
     if state.provider != NAME:
         raise RequestError(f"the state is {state.provider}'s, and only it can continue it")
-    return state.payload
+    found = state.payload.get(name)
+    if not isinstance(found, list if name == "items" else str) or not found:
+        raise RequestError(f"the state has no {name!r}: it is not as {NAME} gave it")
+    return found

@@ -18,7 +18,6 @@ from imagekit import (
     UnsupportedRequestError,
 )
 from imagekit.provider import (
-    Blob,
     Capabilities,
     Config,
     Effects,
@@ -36,33 +35,32 @@ from imagekit.provider import (
 
 from . import _images_request as wire
 from ._account import Account
-from ._events import emulated, next_event, read
+from ._events import next_event
+from ._lenient import Said, pictured, read
 from ._models import AS_OF, IMAGE_MODEL, MODELS, SOURCE, lifecycle, parameters, size_rule
+from ._notices import WHOLE, emulated, ending, unpreviewed
 from ._readings import SvgTokens, Tokens, moment, rate_limits, request_ids, usage
-from ._refusals import error_from, error_of, judge
-
-# Frames and markup are not previewed.
-WHOLE = ("gif", "svg")
+from ._refusals import envelope, error_from, error_of, failure, judge
 
 
 class _Datum(BaseModel):
     """Theirs to change: only what is read, and nothing of it required."""
 
-    b64_json: Blob | None = None
-    url: str | None = None
-    revised_prompt: str | None = None
+    b64_json: Any = None
+    url: Said[str] = None
+    revised_prompt: Said[str] = None
 
 
 class _Effective(BaseModel):
     """The values that took effect, as the wire echoes them."""
 
-    background: str | None = None
-    output_format: str | None = None
-    quality: str | None = None
-    size: str | None = None
-    safety_identifier: str | None = None
-    usage: Tokens | None = None
-    svg_usage: SvgTokens | None = None
+    background: Said[str] = None
+    output_format: Said[str] = None
+    quality: Said[str] = None
+    size: Said[str] = None
+    safety_identifier: Said[str] = None
+    usage: Said[Tokens] = None
+    svg_usage: Said[SvgTokens] = None
 
     def echo(self) -> dict[str, Any]:
         """What the server says of the picture."""
@@ -71,39 +69,41 @@ class _Effective(BaseModel):
 
 
 class _Body(_Effective):
-    created: float | None = None
-    data: list[_Datum] | None = None
-    error: Mapping[str, Any] | str | None = None
+    created: Said[float] = None
+    data: Said[list[Said[_Datum]]] = None
 
 
-class _Event(_Effective):
-    type: str = ""
-    b64_json: Blob | None = None
-    partial_image_index: int = 0
-    created_at: float | None = None
+class _Event(_Datum, _Effective):
+    type: Said[str] = None
+    partial_image_index: Said[int] = None
+    created_at: Said[float] = None
 
 
 def decode(response: HttpResponse, request: ImageRequest) -> ImageResponse:
     """A whole answer as an `ImageResponse`, one slot for each entry of its `data`."""
     if not response.ok:
         raise error_from(response)
-    body = read(_Body, response.json())
-    if body.error:
-        raise error_of({"message": body.error} if isinstance(body.error, str) else body.error)
-    slots: list[Image | ImageFailure] = []
-    for datum in body.data or ():
-        if datum.b64_json is None and not datum.url:
-            slots.append(ImageFailure(kind="missing", reason="the entry holds no picture"))
-            continue
-        slots.append(
-            Image(
-                data=bytes(datum.b64_json) if datum.b64_json is not None else None,
-                url=datum.url,
-                revised_prompt=datum.revised_prompt,
-                echo=body.echo(),
-            )
-        )
+    answer = response.json()
+    body = read(_Body, answer)
+    slots = [_slot(datum or _Datum(), body) for datum in body.data or ()]
+    wrong = envelope(answer) if isinstance(answer, Mapping) and answer.get("error") else {}
+    if wrong and not any(isinstance(slot, Image) for slot in slots):
+        raise error_of(wrong, response)
+    if wrong:
+        slots += [failure(wrong)] * (request.n - len(slots))
     return _finished(slots, body, body.created, response, request)
+
+
+def _slot(datum: _Datum, said: _Effective) -> Image | ImageFailure:
+    about: dict[str, Any] = {
+        "revised_prompt": datum.revised_prompt,
+        "echo": said.echo(),
+        "url": datum.url or None,
+    }
+    found = pictured(datum.b64_json, **about)
+    if found is None and datum.url:
+        return Image(**about)
+    return found or ImageFailure(kind="missing", reason="the entry holds no picture")
 
 
 def _finished(
@@ -116,7 +116,7 @@ def _finished(
     return ImageResponse(
         slots=tuple(slots),
         model=request.model or IMAGE_MODEL,
-        usage=usage(said.usage, said.svg_usage),
+        usage=usage(said.usage, [said.svg_usage] if said.svg_usage else ()),
         created=moment(created),
         request_ids=request_ids(response.headers),
         rate_limits=rate_limits(response.headers),
@@ -126,16 +126,18 @@ def _finished(
 
 def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
     """The previews and the picture of an opened stream."""
-    while (found := (yield from next_event())) is not None:
+    while (found := (yield from next_event(opened))) is not None:
         event = read(_Event, found)
-        if event.b64_json is None:
-            continue
-        image = Image(data=bytes(event.b64_json), echo=event.echo())
-        if event.type.endswith(".partial_image"):
-            yield from emit(PartialImage(step=event.partial_image_index, image=image))
-        elif event.type.endswith(".completed"):
-            yield from emit(ImageReady(image=image))
-            return _finished([image], event, event.created_at, opened, request)
+        kind = event.type or ""
+        if kind.endswith(".partial_image"):
+            preview = pictured(event.b64_json, echo=event.echo())
+            if isinstance(preview, Image):
+                yield from emit(PartialImage(step=event.partial_image_index or 0, image=preview))
+        elif kind.endswith(".completed"):
+            slot = _slot(event, event)
+            if isinstance(slot, Image):
+                yield from emit(ImageReady(image=slot))
+            return _finished([slot], event, event.created_at, opened, request)
     raise TruncatedStreamError("the stream ended before the picture was done")
 
 
@@ -162,7 +164,7 @@ class OpenAIImages:
             model=model,
             operations=native | vary if settings.variations else native,
             emulates=frozenset() if settings.variations else vary,
-            streaming=self._account.settings.streaming,
+            streaming=settings.streaming,
             max_images=10,
             max_images_streamed=1,
             max_inputs=16,
@@ -182,20 +184,24 @@ class OpenAIImages:
                 "the Images API keeps no state: pass the earlier picture in images=, or continue "
                 "with the provider that gave the state"
             )
-        if request.output_format == "svg" and request.n > 1:
-            return (yield from split(request, 1, self._one))
-        if stream and request.output_format not in WHOLE:
-            asked = yield from self._request(request, stream=True)
-            opened = yield from open_stream(asked)
-            # Some servers answer a plain body to a request for a stream.
-            if opened.streamed:
-                return (yield from streamed(request, opened))
-            return decode(opened, request)
-        return (yield from self._one(request))
+        if (gone := ending(request.model)) and self._account.at_home:
+            yield from notice(gone)
+        if stream and (unseen := unpreviewed(request)):
+            yield from notice(unseen)
+        if request.output_format == "svg":
+            return (yield from split(request, 1, self._whole))
+        if not stream or request.output_format in WHOLE:
+            return (yield from self._whole(request))
+        asked = yield from self._request(request, stream=True)
+        opened = self._account.heard((yield from open_stream(asked)))
+        # Some servers answer a plain body to a request for a stream.
+        return (
+            (yield from streamed(request, opened)) if opened.streamed else decode(opened, request)
+        )
 
-    def _one(self, request: ImageRequest) -> Flow:
+    def _whole(self, request: ImageRequest) -> Flow:
         asked = yield from self._request(request, stream=False)
-        return decode((yield from send(asked)), request)
+        return decode(self._account.heard((yield from send(asked))), request)
 
     def _request(self, request: ImageRequest, *, stream: bool) -> Effects[HttpRequest]:
         name = self._account.settings.image_field
@@ -206,7 +212,8 @@ class OpenAIImages:
                 return wire.variation(request, image_field=name)
             request = request.model_copy(update={"prompt": wire.VARIATION})
             yield from notice(emulated(wire.VARIATION))
-        return wire.edit(request, stream=stream, image_field=name)
+        form_only = not self._account.at_home
+        return wire.edit(request, stream=stream, image_field=name, form_only=form_only)
 
 
 @hookimpl

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from imagekit import (
     Image,
-    ImageFailure,
     ImageReady,
     ImageRequest,
-    ImageResponse,
     PartialImage,
     Progress,
     Queued,
-    State,
     Text,
     TruncatedStreamError,
 )
 from imagekit.provider import (
-    Blob,
     Capabilities,
     Config,
     Flow,
@@ -35,194 +30,57 @@ from imagekit.provider import (
 )
 
 from ._account import Account
-from ._events import emulated, next_event, read
+from ._events import next_event
 from ._images_request import VARIATION
+from ._lenient import Said, pictured, read
 from ._models import AS_OF, IMAGE_MODEL, MODELS, SOURCE, lifecycle, parameters, size_rule
-from ._readings import SvgTokens, Tokens, moment, rate_limits, request_ids, usage
-from ._refusals import error_from, error_of, failure, judge
-from ._responses_request import NAME, encode
+from ._notices import emulated, ending, unpreviewed
+from ._refusals import error_from, judge
+from ._responses_answer import CALL, Body, Item, Key, Seen, decode
+from ._responses_request import encode
 
-CALL = "image_generation_call"
-
-
-class _Content(BaseModel):
-    type: str = ""
-    text: str | None = None
-    refusal: str | None = None
-
-
-class _Item(BaseModel):
-    """One thing the model put out; only what is read of it."""
-
-    id: str | None = None
-    type: str = ""
-    status: str | None = None
-    result: Blob | None = None
-    revised_prompt: str | None = None
-    action: str | None = None
-    background: str | None = None
-    output_format: str | None = None
-    quality: str | None = None
-    size: str | None = None
-    error: Mapping[str, Any] | None = None
-    svg_usage: SvgTokens | None = None
-    content: list[_Content] | None = None
-
-    def image(self) -> Image | None:
-        """Its picture; whether it has one is what counts, not the status it claims."""
-        if self.type != CALL or self.result is None or not len(self.result):
-            return None
-        kept = {"action", "background", "output_format", "quality", "size"}
-        return Image(
-            data=bytes(self.result),
-            id=self.id,
-            revised_prompt=self.revised_prompt,
-            echo=self.model_dump(include=kept, exclude_none=True),
-        )
+ENDS = frozenset(f"response.{how}" for how in ("completed", "failed", "incomplete", "cancelled"))
+# What the model says while it works: the event, its phase, and what it is in the finished answer.
+WORDS = {
+    "response.output_text.delta": ("content", "output_text"),
+    "response.refusal.delta": ("refusal", "refusal"),
+    "response.reasoning_summary_text.delta": ("reasoning", "reasoning"),
+}
 
 
-class _ToolUsage(BaseModel):
-    image_gen: Tokens | None = None
+class _Event(BaseModel):
+    type: Said[str] = None
+    item_id: Said[str] = None
+    output_index: Said[int] = None
+    item: Said[Item] = None
+    delta: Said[str] = None
+    response: Any = None
+    partial_image_b64: Any = None
+    partial_image_index: Said[int] = None
+    background: Said[str] = None
+    output_format: Said[str] = None
+    quality: Said[str] = None
+    size: Said[str] = None
 
+    def key(self) -> Key:
+        """Which item it is about."""
+        own = self.item.id if self.item else self.item_id
+        return own or self.output_index or 0
 
-class _Incomplete(BaseModel):
-    reason: str | None = None
-
-
-class _Body(BaseModel):
-    """A response object; only what is read of it."""
-
-    id: str | None = None
-    status: str | None = None
-    created_at: float | None = None
-    model: str | None = None
-    store: bool | None = None
-    output: list[_Item] = Field(default_factory=list)
-    usage: Tokens | None = None
-    tool_usage: _ToolUsage | None = None
-    error: Mapping[str, Any] | None = None
-    incomplete_details: _Incomplete | None = None
-    safety_identifier: str | None = None
-
-
-def decode(
-    body: _Body,
-    response: HttpResponse,
-    request: ImageRequest,
-    seen: Mapping[str | None, Image] | None = None,
-) -> ImageResponse:
-    """A finished response object as an `ImageResponse`; *seen* are pictures that came before it.
-
-    Pictures come first; a failed attempt takes a slot only where pictures are wanting.
-    """
-    calls = [item for item in body.output if item.type == CALL]
-    known = {**{item.id: item.image() for item in calls}, **(seen or {})}
-    images = [image for image in known.values() if image is not None]
-    failed = [_failed(item) for item in calls if known[item.id] is None]
-    text = "".join(part.text or "" for part in _contents(body) if part.type == "output_text")
-    if body.error and not images:
-        raise error_of(body.error, response)
-    wanting = max(0, request.n - len(images))
-    if wanting and not failed:
-        failed = [_reason(body, text)]
-    return ImageResponse(
-        slots=(*images, *failed[:wanting]),
-        model=request.model or IMAGE_MODEL,
-        text=text or None,
-        usage=_usage(body, calls),
-        created=moment(body.created_at),
-        request_ids=request_ids(response.headers),
-        rate_limits=rate_limits(response.headers),
-        state=_state(body, images),
-        metadata={
-            name: value
-            for name, value in {
-                "response_id": body.id,
-                "conversation_model": body.model,
-                "status": body.status,
-                "safety_identifier": body.safety_identifier,
-            }.items()
-            if value is not None
-        },
-    )
-
-
-def _contents(body: _Body) -> list[_Content]:
-    return [part for item in body.output if item.type == "message" for part in item.content or ()]
-
-
-def _failed(item: _Item) -> ImageFailure:
-    if item.error:
-        return failure(item.error)
-    return ImageFailure(kind="failed", reason=f"the image call ended {item.status} and empty")
-
-
-def _reason(body: _Body, text: str) -> ImageFailure:
-    """Why a response without a picture has none."""
-    refusal = "".join(part.refusal or "" for part in _contents(body))
-    if refusal:
-        return ImageFailure(kind="refused", reason=refusal, code="refusal")
-    why = body.incomplete_details.reason if body.incomplete_details else None
-    if why == "content_filter":
-        return ImageFailure(
-            kind="refused", reason="the answer was filtered", code=why, stage="output"
-        )
-    if why or body.status in ("failed", "cancelled", "incomplete"):
-        return ImageFailure(
-            kind="failed",
-            reason=f"the response ended {body.status}: {why or 'no reason'}",
-            code=why,
-        )
-    said = f"the model answered in words: {text[:200]!r}" if text else "the model made no picture"
-    return ImageFailure(kind="missing", reason=said)
-
-
-def _usage(body: _Body, calls: list[_Item]) -> Any:
-    picture = body.tool_usage.image_gen if body.tool_usage else None
-    svg = next((item.svg_usage for item in calls if item.svg_usage), None)
-    return usage(picture, svg, body.usage, body.model)
-
-
-def _state(body: _Body, images: list[Image]) -> State | None:
-    """From where the picture can be continued: nowhere, if nothing of it is stored."""
-    if body.id is None or not images or body.store is False:
-        return None
-    # A picture's id alone is refused where the model reasoned: the reasoning before it goes along.
-    items: list[Any] = []
-    for item in body.output:
-        if item.type == "reasoning" and item.id:
-            items = [{"type": "reasoning", "id": item.id, "summary": []}]
-        elif item.type == CALL and item.id:
-            items = [*items[:1], {"type": CALL, "id": item.id}]
-            break
-    return State(provider=NAME, payload={"response_id": body.id, "items": items})
-
-
-class _Watched:
-    """What a stream has shown so far: which item has which slot, and its picture."""
-
-    def __init__(self) -> None:
-        self.images: dict[str | None, Image] = {}
-        self._slots: list[str | None] = []
-
-    def slot(self, item_id: str | None) -> int:
-        """The slot of an item; the next free one at first sight."""
-        if item_id not in self._slots:
-            self._slots.append(item_id)
-        return self._slots.index(item_id)
-
-    def failed(self, item_id: str | None) -> None:
-        """An attempt came to nothing: its slot is the next one's."""
-        if item_id in self._slots:
-            self._slots.remove(item_id)
+    def preview(self) -> Image | None:
+        """The preview it brings; one that cannot be read is none."""
+        kept = {"background", "output_format", "quality", "size"}
+        echo = self.model_dump(include=kept, exclude_none=True)
+        found = pictured(self.partial_image_b64, echo=echo)
+        return found if isinstance(found, Image) else None
 
 
 def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
     """The previews, the pictures and the words of an opened stream."""
-    watched = _Watched()
-    while (event := (yield from next_event())) is not None:
-        kind, item_id = event.get("type", ""), event.get("item_id")
-        match kind:
+    seen = Seen()
+    while (found := (yield from next_event(opened))) is not None:
+        event = read(_Event, found)
+        match event.type:
             case "response.queued":
                 yield from emit(Queued())
             case "response.image_generation_call.in_progress":
@@ -230,39 +88,25 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
             case "response.image_generation_call.generating":
                 yield from emit(Progress(message="the picture is being made"))
             case "response.image_generation_call.partial_image":
-                partial = read(_Partial, event)
-                yield from emit(
-                    PartialImage(
-                        index=watched.slot(item_id),
-                        step=partial.partial_image_index,
-                        image=Image(data=bytes(partial.partial_image_b64)),
-                    )
-                )
-            case "response.output_item.done":
-                item = read(_Item, event.get("item"))
-                image = item.image()
-                if image is not None and item.id not in watched.images:
-                    index = watched.slot(item.id)
-                    watched.images[item.id] = image
-                    yield from emit(ImageReady(index=index, image=image))
-                elif item.type == CALL:
-                    watched.failed(item.id)
-            case "response.output_text.delta":
-                yield from emit(Text(text=str(event.get("delta", ""))))
-            case "response.refusal.delta":
-                yield from emit(Text(text=str(event.get("delta", "")), phase="refusal"))
-            case "response.reasoning_summary_text.delta":
-                yield from emit(Text(text=str(event.get("delta", "")), phase="reasoning"))
-            case "response.completed" | "response.failed" | "response.incomplete":
-                return decode(read(_Body, event.get("response")), opened, request, watched.images)
+                if preview := event.preview():
+                    index, step = seen.slot(event.key()), event.partial_image_index or 0
+                    yield from emit(PartialImage(index=index, step=step, image=preview))
+            case "response.output_item.done" if event.item and event.item.type == CALL:
+                picture, index = event.item.picture(), seen.slot(event.key())
+                if isinstance(picture, Image):
+                    seen.images[event.key()] = picture
+                    yield from emit(ImageReady(index=index, image=picture))
+                else:
+                    seen.failed(event.key())
+            case said if said in WORDS:
+                phase, kind = WORDS[said]
+                seen.words[kind] = seen.words.get(kind, "") + (event.delta or "")
+                yield from emit(Text(text=event.delta or "", phase=phase))
+            case end if end in ENDS:
+                return decode(read(Body, event.response), opened, request, seen)
             case _:
                 pass
     raise TruncatedStreamError("the stream ended before the response was done")
-
-
-class _Partial(BaseModel):
-    partial_image_b64: Blob
-    partial_image_index: int = 0
 
 
 class OpenAIResponses:
@@ -299,21 +143,20 @@ class OpenAIResponses:
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Ask for one picture; watch it come where that is wanted."""
+        if (gone := ending(request.model)) and self._account.at_home:
+            yield from notice(gone)
         if request.operation == "variation":
             yield from notice(emulated(VARIATION))
+        if stream and (unseen := unpreviewed(request)):
+            yield from notice(unseen)
         asked = encode(request, stream=stream)
-        if not stream:
-            return _whole((yield from send(asked)), request)
-        opened = yield from open_stream(asked)
-        if opened.streamed:
-            return (yield from streamed(request, opened))
-        return _whole(opened, request)
-
-
-def _whole(response: HttpResponse, request: ImageRequest) -> ImageResponse:
-    if not response.ok:
-        raise error_from(response)
-    return decode(read(_Body, response.json()), response, request)
+        answer = yield from (open_stream(asked) if stream else send(asked))
+        answer = self._account.heard(answer)
+        if not answer.ok:
+            raise error_from(answer)
+        if answer.streamed:
+            return (yield from streamed(request, answer))
+        return decode(read(Body, answer.json()), answer, request)
 
 
 @hookimpl

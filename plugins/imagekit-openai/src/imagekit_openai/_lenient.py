@@ -1,0 +1,42 @@
+"""Answers taken as far as they can be read: what surrounds a picture never costs it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+
+from imagekit import Image, ImageFailure, ProtocolError
+from imagekit.provider import blob
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+# A field of theirs: None where it is absent, null, or not what it used to be.
+Said: TypeAlias = Annotated[T | None, WrapValidator(_or_none)]
+
+
+def read(model: type[M], body: Any) -> M:
+    """*body* as *model*; what is no object at all is a `ProtocolError`."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise ProtocolError(f"unexpected answer: {str(body)[:80]!r}") from error
+
+
+def pictured(value: Any, **about: Any) -> Image | ImageFailure | None:
+    """The picture that *value* spells in base64, and *about* it; None where nothing is there."""
+    if value is None or value == "":
+        return None
+    try:
+        return Image(data=bytes(blob(value)), **about)
+    except ProtocolError as error:
+        return ImageFailure(kind="failed", reason=str(error))
