@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+# What these tests share (openai_wire) is theirs alone.
+sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parents[3]
 # Where a recorded server pretends to be, whatever port it really had.
 SD_SERVER = "http://sd-server.invalid/v1"

@@ -57,6 +57,8 @@ BROKEN = frozenset(
         "vector_store_timeout",
     }
 )
+# The statuses of a request that was turned away before anything was made.
+FREE = frozenset({*range(400, 500), 503} - {408, 409})
 # Where no status says so: an event of a stream, an item, a response that failed.
 STRANGER = frozenset({"authentication_error", "invalid_api_key"})
 FORBIDDEN = frozenset({"data_residency_mismatch", "permission_error"})
@@ -87,7 +89,11 @@ def envelope(body: Any) -> dict[str, Any]:
     if body.get("type") == "error" or "message" in body:
         return flat
     detail = body.get("detail")
-    return {"message": detail if isinstance(detail, str) else json.dumps(detail)} if detail else {}
+    return (
+        {"message": detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)}
+        if detail
+        else {}
+    )
 
 
 def parsed(response: HttpResponse) -> dict[str, Any]:
@@ -104,7 +110,11 @@ def error_from(response: HttpResponse) -> ImagekitError:
     if not said.get("message"):
         kind = response.media_type or "no content type"
         said["message"] = f"the server answered {response.status} ({kind}): {_excerpt(response)}"
-    return error_of(said, response)
+    error = error_of(said, response)
+    if response.status in FREE:
+        # Said here, for other requests of the same call may have been charged.
+        error.billed = "no"
+    return error
 
 
 def error_of(said: Mapping[str, Any], response: HttpResponse | None = None) -> ImagekitError:
