@@ -239,10 +239,10 @@ class Calls:
         info = CallInfo(uuid.uuid4().hex, name, request, stream)
         with _blaming(name):
             flow = self._performed(name, request, stream, policy, bool(how.get("fetch", True)))
+            endpoint = self.provider(name).endpoint
+            if endpoint is not None and endpoint.missing is not None:
+                raise MissingCredentialError(f"{name}: {endpoint.missing}")
         flow = observed(flow, info, self.plugins.hook, keep=bool(how.get("raw")))
-        endpoint = self.provider(name).endpoint
-        if endpoint is not None and endpoint.missing is not None:
-            raise MissingCredentialError(f"{name}: {endpoint.missing}")
         flow = addressed(flow, endpoint)
         deadline = how.get("deadline")
         if deadline is not None and not deadline > 0:
@@ -364,8 +364,7 @@ def _stamped(flow: Flow, stamp: Mapping[str, Any], model: str | None) -> Flow:
     try:
         return stamped((yield from flow))
     except ImagekitError as error:
-        if error.response is not None:
-            error.response = stamped(error.response)
+        error.response = error.response and stamped(error.response)
         raise
 
 

@@ -121,10 +121,10 @@ class Image(Value):
         part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
         try:
             part.write_bytes(data)
-            if overwrite:
-                part.replace(target)
-            else:
-                os.link(part, target)
+            if not overwrite:
+                # Whoever makes the file first has the name; not every disk has hard links.
+                target.open("xb").close()
+            part.replace(target)
         finally:
             part.unlink(missing_ok=True)
         return target

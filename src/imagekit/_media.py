@@ -181,10 +181,10 @@ def _avif(data: bytes) -> MediaFacts:
     )
 
 
-# Possessive throughout: the head may be a stranger's, and must not be tried in more than one way.
+# Possessive, for the head may be a stranger's: it must not be tried in more than one way.
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?"
-    rb"(?:<\?xml[^>]*+>|<!--(?:(?!-->).)*+-->|<!DOCTYPE[^>\[]*+(?:\[[^\]]*+\])?+\s*+>|\s++)*+<svg\b",
+    rb"(?:<\?xml[^>]*+>|<!--.*?-->|<!DOCTYPE[^>\[]*+(?:\[[^\]]*+\])?+\s*+>|\s)*+<svg\b",
     re.S,
 )
 _SIDE = re.compile(rb"""\s(width|height)\s*+=\s*+["'](\d{1,9})(?:\.0*+)?+(?:px)?["']""")

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, cast
 
 import pluggy
@@ -129,6 +130,12 @@ class Plugins:
             plugin = self._manager.get_plugin(name)
             if plugin is None:
                 plugin = self._load(name)
+                if self._manager.is_registered(plugin):
+                    # One module may be two providers, told apart by their names; pluggy would have
+                    # it registered once, and takes functions as they are from modules only.
+                    again = ModuleType(name)
+                    vars(again).update(imagekit_provider=plugin.imagekit_provider)
+                    plugin = again
                 self.register(plugin, name)
             others = [one for _, one in self._manager.list_name_plugin() if one is not plugin]
             build = self._manager.subset_hook_caller("imagekit_provider", others)
@@ -148,7 +155,7 @@ class Plugins:
                 raise PluginError(f"provider {name!r}: what its plugin built has no {needed!r}")
         return cast(Provider, made)
 
-    def _load(self, name: str) -> object:
+    def _load(self, name: str) -> Any:
         # stevedore warns and raises on a missing name, and on a doubled one either dies or imports
         # both; so both are settled on the listing.
         points = NamedExtensionManager[Any](GROUP, names=[]).list_entry_points()

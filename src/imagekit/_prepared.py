@@ -12,7 +12,7 @@ from ._flow import Effects, call, notice
 from ._image import ImageInput, Mask
 from ._request import ImageRequest
 from ._response import Notice
-from ._sizes import resolved_size
+from ._sizes import is_exactly, resolved_size
 
 SOFT = (
     "seed",
@@ -42,7 +42,7 @@ def checked(
 
     def adapt(found: Notice, **change: object) -> None:
         if request.unsupported == "error":
-            raise UnsupportedRequestError(f"{who}: {found.detail}")
+            raise UnsupportedRequestError(found.detail)
         changes.update(change)
         notices.append(found)
 
@@ -54,7 +54,7 @@ def checked(
         if isinstance(known, Allowed):
             if known.allows(wanted):
                 continue
-            detail = f"{name} may be {known}, not {wanted!r}"
+            detail = f"{who}: {name} may be {known}, not {wanted!r}"
         else:
             detail = f"{who} has no {name}"
         adapt(
@@ -63,12 +63,15 @@ def checked(
         )
     if request.size is not None and able.size is not None:
         size = resolved_size(request, able.size)
-        if size != request.size:
+        if is_exactly(size, request):
+            # A shape put into pixels is what was asked for, in other words.
+            changes["size"] = size
+        elif size != request.size:
             adapt(
                 Notice(
                     kind="adjusted",
                     feature="size",
-                    detail=f"the nearest size that {who} makes",
+                    detail=f"{who} makes no {request.size}; the nearest is {size}",
                     wanted=request.size,
                     used=size,
                 ),

@@ -25,6 +25,17 @@ def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
     return _free(wide / high, longer, rule)
 
 
+def is_exactly(size: str | None, request: ImageRequest) -> bool:
+    """Whether *size* is the very shape, and tier if one was named, that *request* asks for."""
+    width, cross, height = (size or "").partition("x")
+    if not request.aspect or not cross:
+        return False
+    wide, high, tier = request.aspect
+    longer = max(int(width), int(height))
+    fits = tier is None or longer == _longer(tier)
+    return fits and int(width) * high == int(height) * wide
+
+
 def _longer(tier: str) -> float:
     """What a tier's name promises: the longer side, in pixels."""
     return float(tier[:-1]) * 1024 if tier[-1] in "kK" else float(tier)

@@ -103,13 +103,18 @@ def merged(outcomes: tuple[ImageResponse | BaseException, ...], counts: list[int
         update={
             "slots": tuple(slots),
             "usage": sum(usages[1:], start=usages[0]) if usages else None,
-            "cost": _summed(good),
+            "cost": _summed(good) if all(map(_counted, outcomes)) else None,
             "text": "\n".join(filter(None, (response.text for response in good))) or None,
             "notices": _unique(good),
             "request_ids": tuple(id for response in good for id in response.request_ids),
             "rate_limits": good[-1].rate_limits,
         }
     )
+
+
+def _counted(outcome: ImageResponse | BaseException) -> bool:
+    """Whether it is known what *outcome* cost: what failed may have cost too."""
+    return isinstance(outcome, ImageResponse) or getattr(outcome, "billed", None) == "no"
 
 
 def _summed(parts: list[ImageResponse]) -> Cost | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar, cast
@@ -18,6 +18,7 @@ from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
     DeadlineExceededError,
+    ImagekitError,
     ProtocolError,
     RequestError,
     TransportError,
@@ -303,13 +304,24 @@ class AsyncTransport:
                 yield _answer(response, bytes(body)), pieces
         finally:
             with anyio.CancelScope(shield=True):
-                await pieces.aclose()
+                await _ended(pieces)
                 await response.aclose()
 
     async def aclose(self) -> None:
         """Close the connections that are ours."""
         for client in self._ours:
             await client.aclose()
+
+
+async def _ended(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Leave *pieces* where they are."""
+    # Closing them would leave httpx's own generators beneath unfinished, of which trio warns;
+    # a cancelled read ends them all.
+    with anyio.CancelScope() as over, suppress(ImagekitError):
+        over.cancel()
+        for _ in range(16):
+            await anext(pieces, None)
+    await pieces.aclose()
 
 
 class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):

@@ -100,7 +100,7 @@ def running(
         command += ["-W", str(width), "-H", str(height)]
         log = Path(scratch, "log")
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own binary
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -126,7 +126,7 @@ def main() -> None:
         say(f"ready at {base} after {time.monotonic() - began:.1f} s")
         began = time.monotonic()
         body = json.dumps({"prompt": "a red bicycle", "size": "64x64"}).encode()
-        request = urllib.request.Request(  # noqa: S310 - loopback
+        request = urllib.request.Request(
             f"{base}/images/generations", body, {"Content-Type": "application/json"}
         )
         with _loopback.open(request, timeout=60) as response:
@@ -159,9 +159,7 @@ def _pip() -> tuple[str, ...] | None:
     base = getattr(sys, "_base_executable", None) or sys.executable
     for candidate in ((base, "-m", "pip"), ("pip3",), ("pip",)):
         with contextlib.suppress(OSError):
-            probe = subprocess.run(  # noqa: S603 - our own list
-                [*candidate, "--version"], capture_output=True, check=False
-            )
+            probe = subprocess.run([*candidate, "--version"], capture_output=True, check=False)
             if probe.returncode == 0:
                 return candidate
     return None
@@ -240,7 +238,7 @@ def _fetch(*arguments: str | Path) -> None:
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own list
+    done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

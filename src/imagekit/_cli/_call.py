@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from .._client import Client
 from .._errors import ImagekitError
 from .._request import ImageRequest
 from .._response import ImageResponse
-from ._faults import exit_code, warn
+from ._faults import dumped, exit_code, warn
 from ._output import check, place
 from ._progress import Shown, worth_showing
 from ._report import Report
@@ -95,6 +94,6 @@ def _keep_state(response: ImageResponse, how: How) -> Path | None:
 
 def _tell(report: Report, how: How) -> None:
     if how.json:
-        click.echo(json.dumps(report.data()))
+        click.echo(dumped(report.data()))
     else:
         report.lines(quiet=how.quiet, verbose=how.verbose)

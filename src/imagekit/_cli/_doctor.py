@@ -35,7 +35,7 @@ def doctor() -> int:
     for finding in _findings():
         broken |= finding.verdict == "broken"
         mark = click.style(f"{finding.verdict:<6}", fg=MARKS[finding.verdict])
-        click.echo(f"{mark}  {scrubbed(finding.what):<14}  {scrubbed(finding.detail)}")
+        click.echo(f"{mark}  {scrubbed(finding.what):<18}  {scrubbed(finding.detail)}")
     return 1 if broken else 0
 
 

@@ -56,10 +56,15 @@ def exit_code(error: BaseException) -> int:
 def told(error: Exception, *, as_json: bool = False) -> int:
     """Say what went wrong, in a line and its hints or as JSON; returns the exit code."""
     if as_json:
-        click.echo(json.dumps({"ok": False, "error": as_data(error)}))
+        click.echo(dumped({"ok": False, "error": as_data(error)}))
     else:
         say(error)
     return exit_code(error)
+
+
+def dumped(data: object) -> str:
+    """*data* as JSON, whatever a plugin put into it."""
+    return json.dumps(data, default=str)
 
 
 def say(error: BaseException) -> None:
@@ -88,8 +93,10 @@ def as_data(error: BaseException) -> dict[str, Any]:
         "provider", "status", "code", "param", "request_id", "retry_after", "billed",
         "stage", "categories", "checkpoint",
     )  # fmt: skip
-    about = {name: getattr(error, name) for name in known if hasattr(error, name)}
-    if isinstance(error, KeyboardInterrupt):
+    about: dict[str, Any] = {}
+    if isinstance(error, ImagekitError):
+        about = {name: getattr(error, name) for name in known if hasattr(error, name)}
+    elif isinstance(error, KeyboardInterrupt):
         about["billed"] = "possibly"
     return {"class": type(error).__name__, "message": message(error), **about}
 
@@ -117,7 +124,7 @@ def _hints(error: BaseException) -> Iterator[str]:
             error.billed
         ]
     if error.checkpoint is not None:
-        yield f"to finish it later: {json.dumps(dict(error.checkpoint))}"
+        yield f"to finish it later: {dumped(dict(error.checkpoint))}"
 
 
 def warn(text: object) -> None:

@@ -104,7 +104,7 @@ def _show(name: str, able: Capabilities, named: tuple[str, ...]) -> None:
         "pictures": f"up to {able.max_images} in one request" if able.max_images else "",
         "inputs": f"up to {able.max_inputs}" if able.max_inputs is not None else "",
         "mask": f"edits where it is {able.mask}" if able.mask else "",
-        "previews": "yes" if able.streaming else "",
+        "streams": "yes" if able.streaming else "",
         "sizes": _sizes(able.size) if able.size else "",
         **{one: str(known) for one, known in sorted(able.parameters.items())},
         "source": " ".join(str(word) for word in (able.source, able.as_of) if word),

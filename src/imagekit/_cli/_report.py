@@ -68,8 +68,8 @@ class Report:
         if self.response is not None:
             who = (self.response.provider, self.response.model)
             words.append("/".join(one_line(word) for word in who if word))
-            if self.response.timing is not None:
-                words.append(f"{self.response.timing.total:.1f} s")
+            timing = self.response.timing
+            words += [f"{timing.total:.1f} s"] if timing else []
         click.echo("  ".join(words), err=to_stdout)
         wanted = EXTENSIONS.get(image.media_type or "")
         ending = placed.path.suffix.lower().lstrip(".") if placed.path else wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from .._errors import ImagekitError
 from .._events import ImageEvent
@@ -112,4 +112,6 @@ def _reply(effect: Effect, played: Played, replies: Any, stream: Any) -> Any:
                 except Exception as error:
                     outcomes.append(error)
             return tuple(outcomes)
+        case _ as never:
+            assert_never(never)
     return None

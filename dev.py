@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Everything a contributor runs, from a bare Python 3.11+ and pip.
+
+    python3 dev.py             set up, then make a picture: no key, no network
+    python3 dev.py test        the tests, with coverage (arguments go to pytest)
+    python3 dev.py check       formatting, lint, types, import contracts, then the tests
+    python3 dev.py real        the tests against a real image server, built here
+    python3 dev.py wheels      the tests against the built wheels, without the sources
+    python3 dev.py pythons     the tests on every other Python that is here
+    python3 dev.py record sd-server   make the cassettes of that server anew
+
+It makes .venv on first use, and again whenever a pyproject.toml changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+# The Python that has pip, also when this is run by the bare environment's own.
+BASE = getattr(sys, "_base_executable", None) or sys.executable
+WINDOWS = sys.platform == "win32"
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> None:
+    """Run a command; end with its code where it fails."""
+    code = subprocess.call([str(part) for part in command], cwd=cwd, env={**os.environ, **env})
+    if code:
+        raise SystemExit(code)
+
+
+def python_of(venv: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return venv / ("Scripts/python.exe" if WINDOWS else "bin/python")
+
+
+def made(venv: Path, base: str, wanted: list[str]) -> Path:
+    """A virtual environment with *wanted* in it, made where it is not there or out of date."""
+    sums = [(project / "pyproject.toml").read_bytes() for project in PROJECTS]
+    stamp, mark = venv / "stamp", hashlib.sha256(b"".join(sums) + repr(wanted).encode()).hexdigest()
+    python = python_of(venv)
+    if not (python.exists() and stamp.exists() and stamp.read_text() == mark):
+        # Debian's Python has no ensurepip: make the environment bare, and let the pip that is
+        # here fill it.
+        run(base, "-m", "venv", "--clear", "--without-pip", venv)
+        quiet = ["-q", "--disable-pip-version-check"]
+        run(BASE, "-m", "pip", "--python", python, "install", *quiet, *wanted)
+        stamp.write_text(mark)
+    return python
+
+
+def editable() -> list[str]:
+    """What to install to work on the sources."""
+    return [
+        word
+        for project in PROJECTS
+        for word in ("-e", f"{project}[dev]" if project == ROOT else str(project))
+    ]
+
+
+def demo(python: Path, *rest: str) -> None:
+    """A first picture."""
+    words = rest or ("a cute baby sea otter",)
+    run(
+        python, "-m", "imagekit", "generate", *words, "-p", "sketch", "-o", "picture.png", "--force"
+    )
+
+
+def test(python: Path, *rest: str) -> None:
+    """The tests; all of them are measured, a selection is not."""
+    run(python, "-m", "pytest", *(rest or ("--cov", "--cov-report=term")))
+
+
+def check(python: Path, *rest: str) -> None:
+    """What must hold of every commit."""
+    run(python, "-m", "ruff", "check", ".")
+    run(python, "-m", "ruff", "format", "--check", ".")
+    run(python, "-m", "mypy")
+    run(python, "-m", "mypy", "tests/typing_api.py")
+    run(python, "-c", "from importlinter.cli import lint_imports_command as run; run()")
+    test(python, *rest)
+
+
+def real(python: Path, *rest: str) -> None:
+    """Software that nobody here wrote, on loopback."""
+    run(python, "-m", "pytest", "tests/real", *rest)
+
+
+def record(python: Path, *rest: str) -> None:
+    """Cassettes, from the real thing."""
+    if rest[:1] != ("sd-server",):
+        raise SystemExit("what can be recorded here: sd-server")
+    run(python, "tests/real/record.py", *rest[1:])
+
+
+def wheels(python: Path, *rest: str) -> None:
+    """The wheels, tested where no sources are."""
+    with tempfile.TemporaryDirectory() as folder:
+        there = Path(folder)
+        for project in PROJECTS:
+            run(BASE, "-m", "pip", "wheel", "-q", "--no-deps", "-w", there, project)
+        built = sorted(str(path) for path in there.glob("*.whl"))
+        named = [
+            f"{path}[dev]" if "/imagekit-0" in Path(path).as_posix() else path for path in built
+        ]
+        clean = made(there / "venv", BASE, named)
+        for name in ("tests", "docs", "cassettes", "README.md", "CHANGELOG.md", "pyproject.toml"):
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, there / name)
+        for project in PROJECTS[1:]:
+            shutil.copytree(project / "tests", there / "plugins" / project.name / "tests")
+        shared = {"IMAGEKIT_RECORDINGS": str(ROOT.parent / "shared" / "recordings")}
+        run(clean, "-m", "pytest", "-q", *rest, cwd=there, **{**shared, **os.environ})
+
+
+def pythons(python: Path, *rest: str) -> None:
+    """The tests on each other Python that is here."""
+    for version in VERSIONS:
+        base = _found(version)
+        if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+            continue
+        if base is None:
+            print(f"== Python {version} is not here: not tested", flush=True)
+            continue
+        print(f"== Python {version}", flush=True)
+        run(made(ROOT / f".venv-{version}", base, editable()), "-m", "pytest", "-q", *rest)
+
+
+def _found(version: str) -> str | None:
+    """An interpreter of that version: on the path, or among those pyenv keeps."""
+    candidates = [shutil.which(f"python{version}")]
+    if pyenv := shutil.which("pyenv"):
+        root = subprocess.run([pyenv, "root"], capture_output=True, text=True).stdout.strip()
+        kept = sorted(Path(root).glob(f"versions/{version}.*/bin/python"))
+        candidates += [str(path) for path in reversed(kept)]
+    for path in candidates:
+        # A shim may be there with nothing behind it.
+        if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
+            return path
+    return None
+
+
+TASKS = {task.__name__: task for task in (demo, test, check, real, record, wheels, pythons)}
+
+
+def main() -> None:
+    """Set up, and do what was asked."""
+    name, *rest = sys.argv[1:] or ["demo"]
+    if name not in TASKS:
+        raise SystemExit(__doc__)
+    if sys.version_info < (3, 11):  # noqa: UP036  # this file is the first to meet an old one
+        raise SystemExit(
+            f"imagekit needs Python 3.11 or newer, and this is {sys.version.split()[0]}"
+        )
+    TASKS[name](made(ROOT / ".venv", BASE, editable()), *rest)
+
+
+if __name__ == "__main__":
+    main()

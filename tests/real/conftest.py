@@ -1,0 +1,17 @@
+"""A real image server, built once and started once for all these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sdserver
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The base URL of a running stable-diffusion.cpp server with small random weights."""
+    if reason := sdserver.available():
+        pytest.skip(f"stable-diffusion.cpp cannot be built here: {reason}")
+    with sdserver.running() as url:
+        yield url

@@ -1,0 +1,124 @@
+"""openai-images against a server that nobody here wrote, and against what the official SDK gets."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import openai
+import pytest
+import sdserver
+from PIL import Image as Pillow
+from PIL import ImageChops
+
+from imagekit import (
+    Client,
+    ImageRequest,
+    ImageResponse,
+    InvalidRequestError,
+    Mask,
+    Profile,
+    TransportError,
+)
+from ways import WAYS, make
+
+pytestmark = pytest.mark.real
+SIDE = 64
+
+
+def png(picture: Pillow.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+SOURCE = png(Pillow.new("RGB", (SIDE, SIDE), (200, 30, 30)))
+
+
+def ask(way: str, server: str, request: ImageRequest, **how: Any) -> ImageResponse:
+    settings = {"mask": "white", "streaming": False}
+    local = Profile("local", "openai-images", base_url=server, settings=settings)
+    return make(way, request, profiles=[local], how={"provider": "local", **how})
+
+
+def sdk(server: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=server, api_key="none", max_retries=0)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_request_makes_the_pictures_that_the_official_sdk_gets(
+    way: str, n: int, server: str
+) -> None:
+    ours = ask(way, server, ImageRequest(prompt="a red bicycle", size="64x64", n=n))
+    theirs = sdk(server).images.generate(model="x", prompt="a red bicycle", size="64x64", n=n)  # type: ignore[call-overload]
+    assert [image.data for image in ours] == [
+        base64.b64decode(one.b64_json or "") for one in theirs.data or ()
+    ]
+    assert len(ours) == n
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_each_format_comes_as_asked(kind: str, server: str) -> None:
+    image = ask(
+        "sync whole", server, ImageRequest(prompt="a cat", size="64x64", output_format=kind)
+    ).image
+    assert image.media_type == f"image/{kind}"
+    assert image.to_pil().size == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_edit_makes_the_picture_that_the_official_sdk_gets(way: str, server: str) -> None:
+    ours = ask(way, server, ImageRequest(prompt="a dog", images=SOURCE))
+    theirs = sdk(server).images.edit(
+        model="x", prompt="a dog", image=[("image.png", SOURCE, "image/png")]
+    )
+    assert ours.image.data == base64.b64decode((theirs.data or [])[0].b64_json or "")
+
+
+@pytest.mark.parametrize("convention", ["transparent", "opaque", "white", "black"])
+def test_the_same_half_changes_in_each_mask_convention(convention: str, server: str) -> None:
+    if convention in ("transparent", "opaque"):
+        left, right = ((0, 0, 0, 0), (0, 0, 0, 255))
+        marks = Pillow.new("RGBA", (SIDE, SIDE), right if convention == "transparent" else left)
+        marks.paste(left if convention == "transparent" else right, (0, 0, SIDE // 2, SIDE))
+    else:
+        marks = Pillow.new("L", (SIDE, SIDE), 0 if convention == "white" else 255)
+        marks.paste(255 if convention == "white" else 0, (0, 0, SIDE // 2, SIDE))
+    mask = Mask(png(marks), edit_where=convention)  # type: ignore[arg-type]
+    image = ask("sync whole", server, ImageRequest(prompt="a dog", images=SOURCE, mask=mask)).image
+    before = Pillow.open(io.BytesIO(SOURCE)).convert("RGB")
+    changed = ImageChops.difference(image.to_pil().convert("RGB"), before)
+    kept_half = changed.crop((SIDE // 2, 0, SIDE, SIDE)).getextrema()
+    edited_half = changed.crop((0, 0, SIDE // 2, SIDE)).getextrema()
+    assert max(high for _, high in kept_half) <= 4
+    assert max(high for _, high in edited_half) > 20
+
+
+def test_an_answer_in_json_to_a_request_for_a_stream_is_a_stream_without_previews(
+    server: str,
+) -> None:
+    local = Profile("local", "openai-images", base_url=server)
+    with (
+        Client(profiles=[local], provider="local") as client,
+        client.stream("a cat", size="64x64", partial_images=2) as stream,
+    ):
+        kinds = [event.kind for event in stream]
+    assert kinds == ["image-ready", "completed"]
+
+
+def test_a_refusal_in_this_servers_own_words(server: str) -> None:
+    with pytest.raises(InvalidRequestError, match="invalid output_format") as caught:
+        ask("sync whole", server, ImageRequest(prompt="a cat", output_format="gif"))
+    assert caught.value.billed == "no"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_dies_at_work_is_asked_once_and_may_have_charged(
+    way: str, server: str
+) -> None:
+    # Without a text encoder this server starts, and dies at its first picture.
+    with sdserver.running(text_encoder=False) as doomed, pytest.raises(TransportError) as caught:
+        ask(way, doomed, ImageRequest(prompt="a cat", size="64x64"), retries=3)
+    assert caught.value.billed == "possibly"

@@ -1,0 +1,183 @@
+"""Every fence of the README and the docs is run: Python as it stands, commands as typed."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+from sybil.document import Document
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+import imagekit
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+LANGUAGES = {"python", "console", "text", "toml", "json"}
+
+# Commands that are run, but not by this test.
+ELSEWHERE = {
+    "python3 dev.py": ".ci/run",
+    "python3 dev.py test": ".ci/run",
+    "python3 dev.py check": ".ci/run",
+    "python3 dev.py real": ".ci/run",
+    "python3 dev.py wheels": ".ci/run",
+    "python3 dev.py pythons": ".ci/run",
+    "python3 dev.py record sd-server": "whoever makes the cassettes anew",
+}
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+
+
+class _OpenAI(BaseHTTPRequestHandler):
+    """The least that speaks both of OpenAI's dialects: one white pixel, whatever is asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        streams = b'"stream":true' in body or b'name="stream"' in body
+        if self.path.endswith("/responses"):
+            item = {"type": "image_generation_call", "id": "ig_1", "result": PNG}
+            answer: Any = {"id": "resp_1", "status": "completed", "output": [item]}
+            events = [{"type": "response.completed", "response": answer}]
+        else:
+            answer = {"created": 1, "data": [{"b64_json": PNG}]}
+            kind = "image_generation" if self.path.endswith("generations") else "image_edit"
+            events = [
+                {"type": f"{kind}.partial_image", "b64_json": PNG, "partial_image_index": 0},
+                {"type": f"{kind}.completed", "b64_json": PNG},
+            ]
+        if streams:
+            data = "".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in events)
+            self._answer(data.encode(), "text/event-stream")
+        else:
+            self._answer(json.dumps(answer).encode(), "application/json")
+
+    def _answer(self, data: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def fake_openai() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _OpenAI) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_openai: str) -> Iterator[Path]:
+    """An empty folder as a reader would have, with a few pictures, a key, and a server for it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-a-fake-on-loopback")
+    monkeypatch.setenv("OPENAI_BASE_URL", fake_openai)
+    Pillow.new("RGB", (64, 64), (200, 120, 40)).save("otter.png")
+    mask = Pillow.new("RGBA", (64, 64), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 64, 32))
+    mask.save("hat.png")
+    yield tmp_path
+    imagekit.configure()
+
+
+def _commands(example: Any) -> None:
+    for line in str(example.parsed).splitlines():
+        if line.startswith("$ "):
+            _command(line[2:].partition("  #")[0].strip())
+
+
+def _command(line: str) -> None:
+    if line in ELSEWHERE or line.startswith("pip install "):
+        return
+    words = line.split(" | ")
+    assert words[-1].startswith("imagekit "), f"nobody runs {line!r}"
+    line = line.replace("imagekit ", f"{shlex.quote(sys.executable)} -m imagekit ", 1)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_the_page_shows_works(page: Path, folder: Path) -> None:
+    parsers = [
+        SkipParser(),
+        PythonCodeBlockParser(),
+        CodeBlockParser(language="console", evaluator=_commands),
+    ]
+    document = Document.parse(str(page), *parsers)
+    for example in document.examples():
+        example.evaluate()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_each_fence_says_what_it_is(page: Path) -> None:
+    fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.M)
+    assert set(fences[::2]) <= LANGUAGES
+    assert set(fences[1::2]) <= {""}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_each_error_event_and_hook_is_in_the_docs() -> None:
+    from imagekit import _errors, _events, _hookspecs
+
+    text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("docs/*.md"))
+    errors = [name for name in vars(_errors) if name.endswith("Error")]
+    events = ["Queued", "Progress", "Text", "PartialImage", "ImageReady", "ImageFailed", "Noticed"]
+    hooks = [name for name in vars(_hookspecs) if name.startswith("imagekit_")]
+    assert all(hasattr(_events, name) for name in events)
+    missing = [name for name in (*errors, *events, "Completed", *hooks) if f"`{name}" not in text]
+    assert not missing
+
+
+def test_the_docs_draw_the_errors_as_the_code_does() -> None:
+    from imagekit import _errors
+
+    lines = inspect.cleandoc(str(_errors.__doc__)).splitlines()[2:]
+    drawing = textwrap.dedent("\n".join(lines))
+    assert drawing in (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+
+
+def test_the_docs_draw_the_layers_as_the_contract_does() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [
+        set(row.replace("imagekit.", "").split(" | ")) for row in contract["contracts"][0]["layers"]
+    ]
+    page = (ROOT / "docs/design.md").read_text(encoding="utf-8").partition("## Layers")[2]
+    drawn = [
+        {word for word in line.split() if word.startswith("_") or word == "testing"}
+        for line in page.split("```")[1].splitlines()[1:]
+    ]
+    assert drawn == layers
+
+
+def test_the_pixel_of_the_fake_is_a_picture() -> None:
+    assert imagekit.Image(data=base64.b64decode(PNG)).width == 1

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imagekit import Noticed, PluginError, Progress
+from imagekit._flow import proper
+from imagekit._response import Notice
+from imagekit.provider import (
+    Call,
+    Checkpoint,
+    Effect,
+    Effects,
+    Emit,
+    Gather,
+    HttpRequest,
+    Open,
+    Receive,
+    Send,
+    Sleep,
+    call,
+    checkpoint,
+    emit,
+    gather,
+    notice,
+    open_stream,
+    receive,
+    receive_line,
+    receive_piece,
+    send,
+    sleep,
+    transform,
+)
+from imagekit.testing import play
+
+REQUEST = HttpRequest("GET", "/")
+SAID = Notice(kind="other", feature="n")
+
+
+def kept(effect: Effect) -> Effects[Any]:
+    return (yield effect)
+
+
+@pytest.mark.parametrize(
+    ("helper", "effect"),
+    [
+        (send(REQUEST), Send(REQUEST)),
+        (open_stream(REQUEST), Open(REQUEST, "events")),
+        (open_stream(REQUEST, "lines"), Open(REQUEST, "lines")),
+        (receive(), Receive()),
+        (receive_line(), Receive()),
+        (receive_piece(), Receive()),
+        (sleep(2), Sleep(2)),
+        (call(int, str), Call(int, str)),
+        (gather([], limit=3), Gather((), 3)),
+        (emit(Progress(step=1)), Emit(Progress(step=1))),
+        (notice(SAID), Emit(Noticed(notice=SAID))),
+        (checkpoint({"job": 1}), Checkpoint({"job": 1})),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_helper_yields_its_one_effect(helper: Effects[Any], effect: Effect) -> None:
+    assert next(helper) == effect
+    helper.close()
+
+
+@pytest.mark.parametrize(
+    "helper", [send(REQUEST), open_stream(REQUEST), receive(), call(int), gather([])], ids=str
+)
+def test_a_helper_returns_the_reply(helper: Effects[Any]) -> None:
+    next(helper)
+    with pytest.raises(StopIteration) as stop:
+        helper.send("reply")
+    assert stop.value.value == "reply"
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "send", REQUEST, Send])
+def test_only_an_effect_is_proper(wrong: Any) -> None:
+    with pytest.raises(PluginError, match="effects only"):
+        proper(wrong)
+
+
+def test_an_effect_is_proper_as_it_is() -> None:
+    assert proper(Receive()) == Receive()
+
+
+def test_a_transformed_flow_gets_the_replies_and_returns_its_result() -> None:
+    assert play(transform(call(lambda: 42), kept)).response == 42
+
+
+def test_a_handler_may_put_another_effect_in_the_place_of_one() -> None:
+    def doubled(effect: Effect) -> Effects[Any]:
+        assert isinstance(effect, Sleep)
+        return (yield Sleep(effect.seconds * 2))
+
+    assert play(transform(sleep(2), doubled)).slept == 4
+
+
+def test_a_handler_may_answer_by_itself() -> None:
+    def mute(effect: Effect) -> Effects[Any]:
+        return "from me"
+        yield
+
+    assert list(transform(receive(), mute)) == []
+
+
+def test_what_a_handler_raises_reaches_the_flow() -> None:
+    def refuses(effect: Effect) -> Effects[Any]:
+        raise ValueError("no")
+        yield
+
+    def flow() -> Effects[str]:
+        with pytest.raises(ValueError, match="no"):
+            yield from sleep(1)
+        return "caught"
+
+    assert play(transform(flow(), refuses)).response == "caught"
+
+
+def test_gathered_flows_are_transformed_alike() -> None:
+    seen: list[Effect] = []
+
+    def watched(effect: Effect) -> Effects[Any]:
+        seen.append(effect)
+        return (yield effect)
+
+    def inner() -> Effects[Any]:
+        return (yield from gather([sleep(1)]))
+
+    play(transform(gather([inner(), sleep(2)]), watched))
+    assert [type(effect) for effect in seen] == [Gather, Gather, Sleep, Sleep]
+
+
+def test_closing_a_transformed_flow_closes_the_flow() -> None:
+    ended = []
+
+    def flow() -> Effects[None]:
+        try:
+            yield from sleep(1)
+        finally:
+            ended.append(1)
+
+    outer = transform(flow(), kept)
+    next(outer)
+    outer.close()
+    assert ended == [1]

@@ -1,0 +1,416 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import httpcore
+import pytest
+
+from imagekit import DeadlineExceededError, ProtocolError, TransportError
+from imagekit._http import HttpRequest
+from imagekit._network import SLICE, AsyncGuarded, Watched, is_public, pinned
+from imagekit._scope import Scope, current
+from imagekit._transport import AsyncTransport, SyncTransport
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8",
+        "93.184.216.34",
+        "172.32.0.1",
+        "192.169.0.1",
+        "100.128.0.1",
+        "2606:2800:220:1::1",
+        "::ffff:8.8.8.8",
+        "2002:808:808::1",
+    ],
+)
+def test_an_address_that_anybody_may_have_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.127.255.255",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "239.255.255.250",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fec0::1",
+        "ff02::1",
+        "ff0e::1",
+        "2001:db8::1",
+        "2001:0:7f00:1::",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "2002:7f00:1::",
+        "2002:a9fe:a9fe::1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::1",
+    ],
+)
+def test_an_address_of_ones_own_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+def entry(address: str) -> Any:
+    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))
+
+
+def test_a_host_is_pinned_to_its_first_address() -> None:
+    assert pinned("cdn.test", [entry("8.8.8.8"), entry("8.8.4.4")]) == "8.8.8.8"
+
+
+def test_one_private_address_spoils_a_host() -> None:
+    with pytest.raises(ProtocolError, match=r"'cdn.test', which is 10\.0\.0\.1"):
+        pinned("cdn.test", [entry("8.8.8.8"), entry("10.0.0.1")])
+
+
+def test_a_host_without_addresses_is_nowhere() -> None:
+    with pytest.raises(ProtocolError, match="nowhere"):
+        pinned("cdn.test", [])
+
+
+class Wire(httpcore.MockStream):
+    """A stranger's connection, that says what it is told and keeps what it is sent."""
+
+    def __init__(self, backend: Backend, host: str, said: list[bytes]) -> None:
+        super().__init__(said)
+        self.backend, self.host = backend, host
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.backend.sent.append(buffer)
+
+
+class Backend(httpcore.MockBackend):
+    """The internet: each connection answers with the next of what it is told."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__([])
+        self.answers = list(answers)
+        self.hosts: list[str] = []
+        self.sent: list[bytes] = []
+
+    def connect_tcp(self, host: str, *_: Any, **__: Any) -> Wire:
+        self.hosts.append(host)
+        return Wire(self, host, [self.answers.pop(0)])
+
+
+class AsyncWire(httpcore.AsyncMockStream):
+    def __init__(self, backend: AsyncBackend, said: list[bytes]) -> None:
+        super().__init__(said)
+        self.backend = backend
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.backend.sent.append(buffer)
+
+
+class AsyncBackend(httpcore.AsyncMockBackend):
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__([])
+        self.answers = list(answers)
+        self.hosts: list[str] = []
+        self.sent: list[bytes] = []
+
+    async def connect_tcp(self, host: str, *_: Any, **__: Any) -> AsyncWire:
+        self.hosts.append(host)
+        return AsyncWire(self, [self.answers.pop(0)])
+
+
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: id=1\r\nconnection: close\r\n\r\nok"
+
+
+def moved(url: str) -> bytes:
+    head = (
+        f"HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode()
+
+
+class Strangers:
+    """Reads strangers' URLs over a pretended internet, on one of the drivers."""
+
+    def __init__(self, colour: str) -> None:
+        self.colour = colour
+
+    def read(self, answers: list[bytes], *urls: str) -> tuple[Any, list[str], bytes]:
+        if self.colour == "sync":
+            backend = Backend(*answers)
+            transport = SyncTransport()
+            client = transport._client(HttpRequest("GET", "/", stranger=True))
+            client._transport._pool._network_backend._inner = backend  # type: ignore[attr-defined]
+            try:
+                found = [transport.send(HttpRequest("GET", url, stranger=True)) for url in urls]
+            except TransportError as error:
+                return error, backend.hosts, b"".join(backend.sent)
+            except ProtocolError as error:
+                return error, backend.hosts, b"".join(backend.sent)
+            finally:
+                transport.close()
+            return found, backend.hosts, b"".join(backend.sent)
+
+        async def main() -> tuple[Any, list[str], bytes]:
+            backend = AsyncBackend(*answers)
+            transport = AsyncTransport()
+            client = transport._client(HttpRequest("GET", "/", stranger=True))
+            client._transport._pool._network_backend._inner = backend  # type: ignore[attr-defined]
+            found: Any = []
+            try:
+                for url in urls:
+                    found.append(await transport.send(HttpRequest("GET", url, stranger=True)))
+            except (TransportError, ProtocolError) as error:
+                found = error
+            finally:
+                await transport.aclose()
+            return found, backend.hosts, b"".join(backend.sent)
+
+        return anyio.run(main, backend=self.colour)
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def strangers(request: pytest.FixtureRequest) -> Strangers:
+    return Strangers(request.param)
+
+
+def test_a_strangers_picture_is_read(strangers: Strangers) -> None:
+    (answer,), hosts, _ = strangers.read([PLAIN], "https://93.184.216.34/1.png")
+    assert answer.body == b"ok"
+    assert hosts == ["93.184.216.34"]
+
+
+def test_a_strangers_redirect_is_followed(strangers: Strangers) -> None:
+    answers = [moved("https://8.8.8.8/2.png"), PLAIN]
+    (answer,), hosts, _ = strangers.read(answers, "https://93.184.216.34/1.png")
+    assert answer.body == b"ok"
+    assert hosts == ["93.184.216.34", "8.8.8.8"]
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://93.184.216.34/1.png", "must be https"),
+        ("https://127.0.0.1/1.png", "which is 127"),
+        ("https://169.254.169.254/latest/meta-data", "which is 169"),
+        ("https://[::1]/1.png", "which is ::1"),
+        ("https://2130706433/1.png", "which is 127"),
+        ("https://localhost/1.png", "which is"),
+    ],
+)
+def test_a_stranger_that_is_not_public_is_refused(strangers: Strangers, url: str, why: str) -> None:
+    error, hosts, _ = strangers.read([], url)
+    assert isinstance(error, ProtocolError)
+    assert why in str(error)
+    assert hosts == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://8.8.8.8/", "https://10.0.0.1/", "https://169.254.169.254/", "https://[::1]/"]
+)
+def test_a_redirect_to_what_is_not_public_is_refused(strangers: Strangers, url: str) -> None:
+    error, hosts, _ = strangers.read([moved(url)], "https://93.184.216.34/1.png")
+    assert isinstance(error, ProtocolError)
+    assert hosts == ["93.184.216.34"]
+
+
+def test_redirects_come_to_an_end(strangers: Strangers) -> None:
+    answers = [moved("https://8.8.8.8/")] * 9
+    error, hosts, _ = strangers.read(answers, "https://93.184.216.34/")
+    assert isinstance(error, TransportError)
+    assert len(hosts) == 6
+
+
+def test_no_cookie_outlives_its_call(strangers: Strangers) -> None:
+    urls = ["https://93.184.216.34/1", "https://93.184.216.34/2"]
+    _, _, sent = strangers.read([PLAIN, PLAIN], *urls)
+    assert sent.count(b"GET /") == 2
+    assert b"cookie" not in sent.lower()
+
+
+def test_a_stranger_is_told_nothing_of_the_caller(strangers: Strangers) -> None:
+    _, _, sent = strangers.read([PLAIN], "https://93.184.216.34/1")
+    names = {line.partition(b":")[0].lower() for line in sent.split(b"\r\n")[1:] if line}
+    assert names == {b"host", b"accept", b"accept-encoding", b"connection", b"user-agent"}
+
+
+def test_an_ambient_proxy_is_no_way_to_a_stranger(
+    strangers: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    _, hosts, _ = strangers.read([PLAIN], "https://93.184.216.34/1")
+    assert hosts == ["93.184.216.34"]
+
+
+def unknown(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror("no such host")
+
+
+def test_a_host_nobody_knows_is_no_connection() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(httpcore.ConnectError, match="no such host"):
+            Watched(Backend(), guarded=True).connect_tcp("nowhere.test", 443)
+
+
+@pytest.mark.anyio
+async def test_a_host_nobody_knows_is_no_connection_in_async() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        with pytest.raises(httpcore.ConnectError, match="no such host"):
+            await AsyncGuarded(AsyncBackend()).connect_tcp("nowhere.test", 443)
+
+
+# Under the deadline
+
+
+class Slow(httpcore.NetworkStream):
+    """Keeps the timeouts it is given."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float | None] = []
+        self.written: list[int] = []
+        self.closed = False
+        self.ours, self.theirs = socket.socketpair()
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.timeouts.append(timeout)
+        return b"read"
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.timeouts.append(timeout)
+        self.written.append(len(buffer))
+
+    def close(self) -> None:
+        self.closed = True
+        self.ours.close()
+        self.theirs.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Slow:
+        self.timeouts.append(timeout)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.ours if info == "socket" else None
+
+
+class SlowBackend(httpcore.NetworkBackend):
+    def __init__(self) -> None:
+        self.stream = Slow()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+    ) -> Slow:
+        self.stream.timeouts.append(timeout)
+        return self.stream
+
+
+@pytest.fixture
+def slow() -> Iterator[SlowBackend]:
+    backend = SlowBackend()
+    yield backend
+    backend.stream.close()
+
+
+def talk(backend: SlowBackend, scope: Scope | None, timeout: float | None) -> list[float | None]:
+    token = current.set(scope)
+    try:
+        stream = Watched(backend).connect_tcp("toy.test", 443, timeout)
+        stream = stream.start_tls(None, None, timeout)  # type: ignore[arg-type]
+        stream.write(b"hello", timeout)
+        assert stream.read(10, timeout) == b"read"
+    finally:
+        current.reset(token)
+    return backend.stream.timeouts
+
+
+def test_without_a_call_the_timeouts_are_as_given(slow: SlowBackend) -> None:
+    assert talk(slow, None, 5.0) == [5.0] * 4
+
+
+def test_without_a_deadline_the_timeouts_are_as_given(slow: SlowBackend) -> None:
+    assert talk(slow, Scope(), 5.0) == [5.0] * 4
+
+
+def test_connecting_encrypting_writing_and_reading_get_the_time_left(slow: SlowBackend) -> None:
+    timeouts = talk(slow, Scope(3), 600.0)
+    assert len(timeouts) == 4
+    assert all(timeout is not None and 2 < timeout <= 3 for timeout in timeouts)
+
+
+def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> None:
+    token = current.set(Scope(60))
+    try:
+        Watched(slow).connect_tcp("toy.test", 443).write(b"x" * (2 * SLICE + 1))
+    finally:
+        current.reset(token)
+    assert slow.stream.written == [SLICE, SLICE, 1]
+
+
+@pytest.mark.parametrize("late", [Scope(0), "cancelled"])
+def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> None:
+    stream = Watched(slow).connect_tcp("toy.test", 443)
+    scope = Scope() if late == "cancelled" else late
+    if late == "cancelled":
+        scope.cancel()
+    token = current.set(scope)
+    try:
+        with pytest.raises(httpcore.ConnectTimeout):
+            Watched(slow).connect_tcp("toy.test", 443)
+        with pytest.raises(httpcore.ConnectTimeout):
+            stream.start_tls(None)  # type: ignore[arg-type]
+        with pytest.raises(httpcore.ReadTimeout):
+            stream.read(1)
+        with pytest.raises(httpcore.WriteTimeout):
+            stream.write(b"x")
+    finally:
+        current.reset(token)
+    assert slow.stream.written == []
+
+
+def test_closing_closes_the_connection(slow: SlowBackend) -> None:
+    stream = Watched(slow).connect_tcp("toy.test", 443)
+    stream.close()
+    assert slow.stream.closed
+
+
+def test_what_the_connection_knows_is_handed_on(slow: SlowBackend) -> None:
+    stream = Watched(slow).connect_tcp("toy.test", 443)
+    assert stream.get_extra_info("socket") is slow.stream.ours
+
+
+def test_a_deadline_in_the_middle_of_a_send_is_one() -> None:
+    token = current.set(Scope(0))
+    transport = SyncTransport()
+    try:
+        with pytest.raises(DeadlineExceededError) as found:
+            transport.send(HttpRequest("POST", "http://127.0.0.1:9/"))
+    finally:
+        current.reset(token)
+        transport.close()
+    assert found.value.billed == "no"

@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+import imagekit
+from imagekit import (
+    ConfigurationError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    ImagekitError,
+    ProtocolError,
+    RequestError,
+    TransportError,
+    TransportTimeoutError,
+)
+from imagekit._http import Part
+from imagekit._scope import Scope, current
+from imagekit._transport import AsyncTransport, SyncTransport, Timeouts, arguments, translated
+from imagekit.provider import HttpRequest, open_stream, receive_piece, send
+from toys import Driver, Server, Whole, answers, patiently, plugins, resets_after, streams
+
+URL = "https://toy.test/"
+
+# What each of httpx's exceptions becomes, and what it may have cost. Those that are only a family
+# of others are as their members.
+MAPPED: dict[str, tuple[type[ImagekitError], str | None]] = {
+    "HTTPError": (TransportError, None),
+    "RequestError": (TransportError, None),
+    "TransportError": (TransportError, None),
+    "TimeoutException": (TransportTimeoutError, None),
+    "ConnectTimeout": (ConnectionFailedError, "no"),
+    "ReadTimeout": (TransportTimeoutError, None),
+    "WriteTimeout": (TransportTimeoutError, None),
+    "PoolTimeout": (ConnectionFailedError, "no"),
+    "NetworkError": (TransportError, None),
+    "ConnectError": (ConnectionFailedError, "no"),
+    "ReadError": (TransportError, None),
+    "WriteError": (TransportError, None),
+    "CloseError": (TransportError, None),
+    "ProtocolError": (TransportError, None),
+    "LocalProtocolError": (TransportError, None),
+    "RemoteProtocolError": (TransportError, None),
+    "ProxyError": (ConnectionFailedError, "no"),
+    "UnsupportedProtocol": (ConnectionFailedError, "no"),
+    "DecodingError": (ProtocolError, None),
+    "TooManyRedirects": (TransportError, None),
+    "HTTPStatusError": (TransportError, None),
+    "InvalidURL": (TransportError, None),
+    "StreamError": (TransportError, None),
+    "StreamConsumed": (TransportError, None),
+    "StreamClosed": (TransportError, None),
+    "ResponseNotRead": (TransportError, None),
+    "RequestNotRead": (TransportError, None),
+}
+# Raised only to whoever reads a cookie by its name, which we never do.
+NEVER = {"CookieConflict"}
+
+
+def raised_by_httpx() -> dict[str, type[BaseException]]:
+    found = {name: getattr(httpx, name) for name in dir(httpx)}
+    return {
+        name: kind
+        for name, kind in found.items()
+        if isinstance(kind, type) and issubclass(kind, BaseException)
+    }
+
+
+def made(kind: Any) -> BaseException:
+    request = httpx.Request("GET", URL)
+    for build in (
+        lambda: kind("why"),
+        lambda: kind("why", request=request),
+        lambda: kind("why", request=request, response=httpx.Response(500, request=request)),
+        lambda: kind(),
+    ):
+        try:
+            return build()  # type: ignore[no-any-return]
+        except TypeError:
+            continue
+    raise AssertionError(f"cannot make {kind}")
+
+
+def test_every_exception_of_httpx_is_mapped() -> None:
+    assert set(raised_by_httpx()) == set(MAPPED) | NEVER
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_an_exception_of_httpx_becomes_ours(name: str) -> None:
+    theirs = made(raised_by_httpx()[name])
+    kind, billed = MAPPED[name]
+    with pytest.raises(ImagekitError) as found, translated():
+        raise theirs
+    assert type(found.value) is kind
+    assert found.value.billed == billed
+    assert found.value.__cause__ is theirs
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_once_there_was_an_answer_nothing_is_for_free(name: str) -> None:
+    with pytest.raises(ImagekitError) as found, translated(answered=True):
+        raise made(raised_by_httpx()[name])
+    assert found.value.billed is None
+
+
+def test_an_exception_that_says_nothing_is_named() -> None:
+    with pytest.raises(TransportError, match="ReadError"), translated():
+        raise httpx.ReadError("")
+
+
+@pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.ReadError, httpx.ConnectTimeout])
+def test_any_trouble_after_the_deadline_is_the_deadline(kind: Any) -> None:
+    token = current.set(Scope(0))
+    try:
+        with pytest.raises(DeadlineExceededError), translated():
+            raise kind("why")
+    finally:
+        current.reset(token)
+
+
+def test_trouble_before_the_deadline_is_its_own() -> None:
+    token = current.set(Scope(60))
+    try:
+        with pytest.raises(TransportTimeoutError), translated():
+            raise httpx.ReadTimeout("why")
+    finally:
+        current.reset(token)
+
+
+# Requests
+
+
+def written(request: HttpRequest) -> httpx.Request:
+    with httpx.Client() as client:
+        return client.build_request(request.method, request.url, **arguments(request))
+
+
+def form(**more: Any) -> HttpRequest:
+    parts = (
+        Part("image[]", b"one", "a.png", "image/png"),
+        Part("image[]", b"two", "b.png", "image/png"),
+        Part("mask", b"three", "mask.png", "image/png"),
+    )
+    fields = (("prompt", "a cat"), ("tag", "x"), ("tag", "y"))
+    return HttpRequest("POST", URL, parts=more.get("parts", parts), form=more.get("form", fields))
+
+
+def test_a_multipart_body_is_the_same_bytes_every_time() -> None:
+    assert written(form()).read() == written(form()).read()
+    assert written(form()).headers["content-type"] == written(form()).headers["content-type"]
+
+
+def test_a_multipart_body_holds_every_field_and_file_in_order() -> None:
+    body = written(form()).read()
+    places = [body.index(b'name="%s"' % name) for name in (b"prompt", b"tag", b"image[]", b"mask")]
+    assert places == sorted(places)
+    assert body.count(b'name="tag"') == 2
+    assert body.count(b'name="image[]"') == 2
+    assert b'filename="b.png"\r\nContent-Type: image/png\r\n\r\ntwo\r\n' in body
+
+
+def boundary(request: HttpRequest) -> str:
+    return written(request).headers["content-type"].partition("boundary=")[2]
+
+
+def test_another_body_has_another_boundary() -> None:
+    other = Part("image[]", b"other", "a.png", "image/png")
+    assert boundary(form()) != boundary(form(parts=(other,)))
+    assert boundary(form()) != boundary(form(form=(("prompt", "a dog"),)))
+
+
+def test_a_form_without_files_is_url_encoded() -> None:
+    request = written(HttpRequest("POST", URL, form=(("a", "1"), ("a", "2"), ("b", "é"))))
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.read() == b"a=1&a=2&b=%C3%A9"
+
+
+def test_a_body_is_sent_as_it_is() -> None:
+    assert written(HttpRequest("POST", URL, body=b"\0raw")).read() == b"\0raw"
+
+
+def test_json_may_be_empty() -> None:
+    assert written(HttpRequest("POST", URL, json={})).read() == b"{}"
+
+
+def test_a_query_is_added_to_the_urls_own() -> None:
+    request = written(HttpRequest("GET", f"{URL}?a=1", query={"b": "2"}))
+    assert str(request.url) == f"{URL}?a=1&b=2"
+
+
+def test_the_plugins_own_user_agent_wins() -> None:
+    request = written(HttpRequest("GET", URL, headers={"user-agent": "mine"}))
+    assert request.headers["user-agent"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        HttpRequest("POST", URL, json=object()),
+        HttpRequest("GET", "https://toy.test/\0"),
+        HttpRequest("GET", URL, headers={"x-é": "ü"}),
+        HttpRequest("GET", URL, headers={"x": 7}),  # type: ignore[dict-item]
+    ],
+    ids=["json", "url", "header's letters", "header's type"],
+)
+def test_a_request_that_cannot_be_written_was_not_sent(
+    driver: Driver, request_: HttpRequest
+) -> None:
+    sent = []
+
+    def fake(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    with pytest.raises(RequestError, match="cannot be written") as found:
+        driver.do(send(request_), fake)
+    assert found.value.billed == "no"
+    assert not sent
+
+
+def test_a_form_reaches_the_server_whole(driver: Driver, server: Server) -> None:
+    server.does(answers())
+    request = form(parts=(Part("image", b"x" * 300_000, "a.png", "image/png"),))
+    driver.do(send(HttpRequest("POST", server.url, parts=request.parts, form=request.form)))
+    (seen,) = server.seen
+    assert b"x" * 300_000 in seen.body
+    assert len(seen.body) == int(seen.headers["content-length"])
+
+
+def test_a_form_is_the_same_bytes_on_either_driver(driver: Driver, server: Server) -> None:
+    server.does(answers())
+    driver.do(send(HttpRequest("POST", server.url, parts=form().parts, form=form().form)))
+    assert server.seen[0].body == written(form()).read()
+
+
+# Answers
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(
+    driver: Driver, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagekit._transport.MOST_BYTES", 10_000)
+    body, headers = b"x" * 10_001, {"content-encoding": "gzip"} if packed else {}
+    answer = httpx.Response(200, headers=headers, content=gzip.compress(body) if packed else body)
+    with pytest.raises(ProtocolError, match="larger than 10000 bytes"):
+        driver.do(send(HttpRequest("GET", URL)), lambda request: answer)
+
+
+def test_an_answer_of_the_largest_size_is_read(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagekit._transport.MOST_BYTES", 10_000)
+    answer = httpx.Response(200, content=b"x" * 10_000)
+    assert len(driver.do(send(HttpRequest("GET", URL)), lambda request: answer).body) == 10_000
+
+
+def test_leaving_many_pieces_behind_is_no_trouble(driver: Driver, server: Server) -> None:
+    def flow() -> Any:
+        yield from open_stream(HttpRequest("GET", server.url), "pieces")
+        return (yield from receive_piece())
+
+    server.does(streams(*[b"x" * 60_000] * 30, then="stays"))
+    assert driver.do(flow())
+    assert patiently(server.left.is_set)
+
+
+class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b"x"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+
+# A given client's stream that never waits cannot be ended by a cancelled read; trio warns.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+def test_a_stream_that_never_waits_can_be_left(driver: Driver) -> None:
+    def flow() -> Any:
+        yield from open_stream(HttpRequest("GET", URL), "pieces")
+        return (yield from receive_piece())
+
+    answer = httpx.Response(200, stream=Endless())
+    assert driver.do(flow(), lambda request: answer) == b"x"
+
+
+def test_a_write_that_fails_leaves_nothing_open(driver: Driver, server: Server) -> None:
+    server.does(resets_after(10))
+    with pytest.raises(TransportError):
+        driver.do(send(HttpRequest("POST", server.url, body=b"x" * 20_000_000)))
+
+
+# Clients
+
+
+def test_a_client_that_is_given_stays_open() -> None:
+    http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+    transport = SyncTransport(http, http)
+    transport.send(HttpRequest("GET", URL))
+    transport.send(HttpRequest("GET", URL, stranger=True))
+    transport.close()
+    assert not http.is_closed
+    http.close()
+
+
+@pytest.mark.anyio
+async def test_an_async_client_that_is_given_stays_open() -> None:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+    transport = AsyncTransport(http, http)
+    await transport.send(HttpRequest("GET", URL))
+    await transport.send(HttpRequest("GET", URL, stranger=True))
+    await transport.aclose()
+    assert not http.is_closed
+    await http.aclose()
+
+
+def test_a_client_of_ours_is_made_once_and_closed() -> None:
+    transport = SyncTransport()
+    home, stranger = HttpRequest("GET", URL), HttpRequest("GET", URL, stranger=True)
+    clients = transport._client(home), transport._client(stranger)
+    assert (transport._client(home), transport._client(stranger)) == clients
+    assert clients[0] is not clients[1]
+    transport.close()
+    assert all(client.is_closed for client in clients)
+
+
+@pytest.mark.anyio
+async def test_an_async_client_of_ours_is_made_once_and_closed() -> None:
+    transport = AsyncTransport()
+    home, stranger = HttpRequest("GET", URL), HttpRequest("GET", URL, stranger=True)
+    clients = transport._client(home), transport._client(stranger)
+    assert (transport._client(home), transport._client(stranger)) == clients
+    await transport.aclose()
+    assert all(client.is_closed for client in clients)
+
+
+def test_a_closed_client_says_so() -> None:
+    transport = SyncTransport()
+    transport._client(HttpRequest("GET", URL))
+    transport.close()
+    with pytest.raises(ConfigurationError, match="the client is closed"):
+        transport.send(HttpRequest("GET", URL))
+
+
+@pytest.mark.anyio
+async def test_a_closed_async_client_says_so() -> None:
+    transport = AsyncTransport()
+    transport._client(HttpRequest("GET", URL))
+    await transport.aclose()
+    with pytest.raises(ConfigurationError, match="the client is closed"):
+        await transport.send(HttpRequest("GET", URL))
+
+
+def test_the_default_timeouts_protect_and_do_not_hurry() -> None:
+    timeout = Timeouts().httpx()
+    assert (timeout.connect, timeout.read, timeout.write) == (5.0, 600.0, 600.0)
+
+
+def test_a_client_of_ours_goes_by_an_ambient_proxy_home(
+    monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("NO_PROXY", "other.test")
+    server.does(answers())
+    transport = SyncTransport()
+    assert transport.send(HttpRequest("GET", "http://toy.test/x")).ok
+    transport.close()
+    assert server.seen[0].path == "http://toy.test/x"
+
+
+def test_threads_share_one_client_of_ours(server: Server) -> None:
+    import threading
+
+    server.does(answers())
+    client = imagekit.Client(provider="toy", plugins=plugins(toy=Whole(server.url)))
+    made: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(client.generate("a cat"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [response.ok for response in made] == [True] * 8
+    assert len(client._transport._ours) == 1
+    client.close()
+
+
+def test_a_stranger_at_our_own_hand_is_still_refused(driver: Driver) -> None:
+    with pytest.raises(ProtocolError, match="must be https"):
+        driver.do(send(HttpRequest("GET", "http://127.0.0.1:9/x", stranger=True)))
+
+
+Fake = Callable[[httpx.Request], httpx.Response]
+
+
+@pytest.mark.anyio
+async def test_a_bodys_pieces_may_be_read_more_than_once() -> None:
+    seen: list[bytes] = []
+
+    def fake(request: httpx.Request) -> httpx.Response:
+        seen.append(request.content)
+        if len(seen) == 1:
+            return httpx.Response(307, headers={"location": "/again"})
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(fake), follow_redirects=True
+    ) as http:
+        assert (await AsyncTransport(http).send(HttpRequest("POST", URL, body=b"body"))).ok
+    assert seen == [b"body", b"body"]
+
+
+def test_a_body_is_read_by_blocking_readers_too() -> None:
+    from imagekit._transport import _Body
+
+    body = _Body(httpx.ByteStream(b"x"))
+    assert list(body) == [b"x"]
+
+    async def main() -> list[bytes]:
+        return [piece async for piece in body]
+
+    assert anyio.run(main) == [b"x"]
