@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from imagekit import (
     Image,
+    ImageInput,
     ImageReady,
     ImageRequest,
     ImageResponse,
@@ -164,7 +165,7 @@ class Sketch:
 def _base(request: ImageRequest) -> Pillow.Image | None:
     """The picture to draw over, at the size of the result: an input, or the state's."""
     if request.images:
-        base = decode(request.images[0].data or b"")
+        base = _read(request.images[0])
     elif request.state is not None:
         base = render(_earlier(request.state).scene())
     else:
@@ -175,7 +176,14 @@ def _base(request: ImageRequest) -> Pillow.Image | None:
 def _mask(request: ImageRequest) -> Pillow.Image | None:
     if request.mask is None:
         return None
-    return decode(request.mask.image.data or b"").convert("L")
+    return _read(request.mask.image).convert("L")
+
+
+def _read(given: ImageInput) -> Pillow.Image:
+    try:
+        return decode(given.data or b"")
+    except ValueError as error:
+        raise RequestError(f"the picture cannot be drawn over: {error}") from error
 
 
 def _earlier(state: State) -> Job:

@@ -1,0 +1,83 @@
+"""The same request through three providers, in every way, gives the same types back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from imagekit import (
+    Completed,
+    Image,
+    ImageEvent,
+    ImageReady,
+    ImageRequest,
+    ImageResponse,
+    Profile,
+    Timing,
+)
+from recordings import ABSENT, HOME, recorded
+from ways import WAYS, make
+
+PROVIDER = "openai-images"
+JPEG = "pydantic__pydantic-ai/test_openai_responses_image_generation_jpeg__2025-10-01.yaml"
+
+
+def asked(n: int) -> ImageRequest:
+    return ImageRequest(prompt="a red bicycle", size="64x64", n=n)
+
+
+def is_whole(response: ImageResponse, events: list[ImageEvent], way: str, n: int) -> None:
+    assert [type(slot) for slot in response.slots] == [Image] * n
+    assert all(image.data and image.media_type and image.width for image in response)
+    assert response.ok
+    assert response.provider
+    assert response.model
+    assert type(response.timing) is Timing
+    assert ImageResponse.model_validate_json(response.model_dump_json()) == response
+    if way.endswith("streamed"):
+        ready = [event for event in events if isinstance(event, ImageReady)]
+        assert sorted(event.index for event in ready) == list(range(n))
+        assert [type(event) for event in events].count(Completed) == 1
+        assert isinstance(events[-1], Completed)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_through_sketch(way: str, n: int) -> None:
+    events: list[ImageEvent] = []
+    is_whole(make(way, asked(n), events=events, provider="sketch"), events, way, n)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "n",
+    [
+        pytest.param(1, marks=pytest.mark.default_cassette("generate.yaml")),
+        pytest.param(3, marks=pytest.mark.default_cassette("generate-three.yaml")),
+    ],
+)
+@pytest.mark.vcr
+def test_through_openai_images_on_a_recorded_server(way: str, n: int, sd_server_url: str) -> None:
+    settings = {"mask": "white", "streaming": False}
+    server = Profile("local", PROVIDER, base_url=sd_server_url, settings=settings)
+    events: list[ImageEvent] = []
+    how = {"provider": "local"}
+    response = make(way, asked(n), events=events, profiles=[server], how=how)
+    is_whole(response, events, way, n)
+
+
+@pytest.mark.skipif(not HOME.is_dir(), reason=ABSENT)
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_through_openai_responses_on_a_recording(way: str, n: int) -> None:
+    [exchange] = recorded(JPEG)
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(exchange.status, headers=exchange.headers, content=exchange.body)
+
+    events: list[ImageEvent] = []
+    settings: dict[str, Any] = {"provider": "openai-responses", "api_key": "sk-test", "env": {}}
+    response = make(way, asked(n), handler=answers, events=events, **settings)
+    is_whole(response, events, way, n)
