@@ -45,9 +45,7 @@ class Item(BaseModel):
     content: Said[list[Said[_Content]]] = None
 
     def picture(self) -> Image | ImageFailure | None:
-        """Its picture; whether it has one is what counts, not the status it claims."""
-        if self.type != CALL:
-            return None
+        """A call's picture; whether it has one is what counts, not the status it claims."""
         kept = {"action", "background", "output_format", "quality", "size"}
         echo = self.model_dump(include=kept, exclude_none=True)
         return pictured(
