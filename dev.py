@@ -112,12 +112,21 @@ def wheels(python: Path, *rest: str) -> None:
             f"{path}[dev]" if "/imagekit-0" in Path(path).as_posix() else path for path in built
         ]
         clean = made(there / "venv", BASE, named)
-        for name in ("tests", "docs", "cassettes", "README.md", "CHANGELOG.md", "pyproject.toml"):
+        names = [
+            "tests",
+            "docs",
+            "cassettes",
+            "pyproject.toml",
+            *(p.name for p in ROOT.glob("*.md")),
+        ]
+        for name in names:
             source = ROOT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, there / name)
         for project in PROJECTS[1:]:
-            shutil.copytree(project / "tests", there / "plugins" / project.name / "tests")
+            shutil.copytree(
+                project, there / "plugins" / project.name, ignore=shutil.ignore_patterns("src")
+            )
         shared = {"IMAGEKIT_RECORDINGS": str(ROOT.parent / "shared" / "recordings")}
         run(clean, "-m", "pytest", "-q", *rest, cwd=there, **{**shared, **os.environ})
 

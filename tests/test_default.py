@@ -104,8 +104,8 @@ def test_forgetting_closes_nothing() -> None:
 
 
 def python(code: str, tmp_path: Path) -> str:
-    tests = str(Path(__file__).parent)
-    env = {**os.environ, "PYTHONPATH": tests, "XDG_CACHE_HOME": str(tmp_path)}
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=env,

@@ -212,7 +212,8 @@ def test_a_fresh_interpreter_lists_without_importing_and_keeps_its_cache_where_i
         "import imagekit; print(imagekit.providers())\n"
         "assert not [m for m in sys.modules if m.startswith(('toy_', 'imagekit_'))]\n"
     )
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
     )

@@ -178,7 +178,7 @@ class TestKnobs:
 def test_a_notice_on_a_value_says_what_it_may_be() -> None:
     able = Capabilities(parameters={"quality": Allowed(values=("low", "medium"))})
     _, notices = checked(ImageRequest(prompt="x", quality="high"), able, "toy")
-    assert [one.detail for one in notices] == ["quality may be low, medium, not 'high'"]
+    assert [one.detail for one in notices] == ["toy: quality may be low, medium, not 'high'"]
 
 
 class TestSize:

@@ -195,6 +195,13 @@ def test_after_an_accepted_post_only_the_plugin_may_say_it_was_free(
     assert found.value.billed == billed
 
 
+def test_what_one_request_cost_is_not_what_the_call_cost() -> None:
+    hidden = ProtocolError("a provider named '//x', which hides another host", billed="no")
+    with pytest.raises(ProtocolError) as found:
+        play(retried(paying(send(GET)), POLICY), json_response({}), hidden)
+    assert found.value.billed == "possibly"
+
+
 def test_before_anything_is_sent_nothing_is_billed() -> None:
     with pytest.raises(NoImageError) as found:
         play(retried(raising(NoImageError("none")), POLICY))

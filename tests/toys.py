@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -561,13 +561,3 @@ class Watcher:
     @hookimpl
     def imagekit_call_finished(self, call: Any, response: Any, error: Any) -> None:
         self.told.append(("finished", {"call": call, "response": response, "error": error}))
-
-
-@contextlib.contextmanager
-def ending(error: type[BaseException]) -> Iterator[list[BaseException]]:
-    """Catch *error*, and nothing that wraps it."""
-    caught: list[BaseException] = []
-    try:
-        yield caught
-    except error as found:
-        caught.append(found)
