@@ -323,8 +323,14 @@ def test_retries_leave_the_rest_of_the_policy_alone() -> None:
     assert asked
 
 
-@pytest.mark.parametrize("deadline", [0, -1, float("nan")])
-def test_a_deadline_is_ahead(deadline: float) -> None:
+@pytest.mark.parametrize("retries", [-1, 0.5, "two", None])
+def test_retries_are_a_number_of_times(retries: Any) -> None:
+    with pytest.raises(RequestError, match="retries is how often to try again"):
+        client().generate("a", provider="one", retries=retries)
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan"), "soon"])
+def test_a_deadline_is_ahead(deadline: Any) -> None:
     with pytest.raises(RequestError, match="deadline is seconds from now"):
         client().generate("a", provider="one", deadline=deadline)
 

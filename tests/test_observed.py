@@ -52,6 +52,16 @@ def test_an_observer_is_told_of_the_error_a_call_ends_in() -> None:
     assert (last["response"], last["error"]) == (None, found.value)
 
 
+def test_an_observer_is_told_when_the_caller_leaves() -> None:
+    watcher = Watcher()
+    flow = observed(talk(), CALL, plugins(watcher).hook)
+    next(flow)
+    flow.close()
+    (last,) = watcher.of("finished")
+    assert last["response"] is None
+    assert "the caller left" in str(last["error"])
+
+
 def test_an_observer_may_take_fewer_arguments() -> None:
     class Short:
         calls = 0

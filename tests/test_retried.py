@@ -44,8 +44,8 @@ def lost(billed: Any = None) -> TransportError:
     [
         ((200, 201, 202, 299), Verdict.ACCEPTED),
         ((429, 503), Verdict.REFUSED),
-        ((408, 409, 500, 502, 504, 520, 529), Verdict.UNKNOWN),
-        ((301, 400, 401, 402, 403, 404, 413, 422), Verdict.REJECTED),
+        ((301, 303, 308, 408, 409, 500, 502, 504, 520, 529), Verdict.UNKNOWN),
+        ((400, 401, 402, 403, 404, 413, 422), Verdict.REJECTED),
     ],
 )
 def test_a_status_has_its_verdict(statuses: tuple[int, ...], verdict: Verdict) -> None:

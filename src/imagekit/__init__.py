@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._calls import Profile as Profile
     from ._capabilities import Allowed as Allowed
     from ._capabilities import Capabilities as Capabilities
     from ._capabilities import SizeRule as SizeRule
     from ._client import AsyncClient as AsyncClient
-    from ._client import AsyncStream as AsyncStream
     from ._client import Client as Client
-    from ._client import Stream as Stream
     from ._default import capabilities as capabilities
     from ._default import configure as configure
     from ._default import edit as edit
@@ -60,6 +57,7 @@ if TYPE_CHECKING:
     from ._image import ProviderFile as ProviderFile
     from ._media import MediaFacts as MediaFacts
     from ._plugins import Plugins as Plugins
+    from ._providers import Profile as Profile
     from ._request import ImageRequest as ImageRequest
     from ._request import State as State
     from ._response import Cost as Cost
@@ -72,13 +70,14 @@ if TYPE_CHECKING:
     from ._response import Usage as Usage
     from ._response import UsageItem as UsageItem
     from ._retried import RetryPolicy as RetryPolicy
+    from ._streams import AsyncStream as AsyncStream
+    from ._streams import Stream as Stream
     from ._transport import Timeouts as Timeouts
 
 # Where each name lives; it is imported on first use, so that this door stays light.
 _HOME = {
-    "_calls": "Profile",
     "_capabilities": "Allowed Capabilities SizeRule",
-    "_client": "AsyncClient AsyncStream Client Stream",
+    "_client": "AsyncClient Client",
     "_default": "capabilities configure edit fetch generate open_image providers run stream vary",
     "_errors": "AuthenticationError ConfigurationError ConnectionFailedError ContentRejectedError "
     "DeadlineExceededError ImagekitError InvalidRequestError MissingCredentialError NoImageError "
@@ -90,9 +89,11 @@ _HOME = {
     "_image": "Image ImageInput Mask ProviderFile",
     "_media": "MediaFacts",
     "_plugins": "Plugins",
+    "_providers": "Profile",
     "_request": "ImageRequest State",
     "_response": "Cost Exchange ImageFailure ImageResponse Notice RateLimit Timing Usage UsageItem",
     "_retried": "RetryPolicy",
+    "_streams": "AsyncStream Stream",
     "_transport": "Timeouts",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

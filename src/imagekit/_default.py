@@ -8,12 +8,13 @@ import os
 import threading
 from typing import Any, Unpack
 
-from ._calls import EditFields, GenerateFields, Inputs, RunFields, StreamFields
 from ._capabilities import Capabilities
-from ._client import Client, Stream
+from ._client import Client
+from ._fields import EditFields, GenerateFields, Inputs, RunFields, StreamFields
 from ._image import Image
 from ._request import ImageRequest
 from ._response import ImageResponse
+from ._streams import Stream
 
 _lock = threading.Lock()
 _client: Client | None = None

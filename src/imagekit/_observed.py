@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ._errors import ImagekitError
+from ._errors import ImagekitError, TransportError
 from ._flow import Effect, Effects, Emit, Flow, Open, Send, transform
 from ._hookspecs import CallInfo
 from ._http import HttpResponse
@@ -45,6 +45,10 @@ def observed(flow: Flow, call: CallInfo, hook: Any, *, keep: bool = False) -> Fl
         response = yield from transform(flow, handle)
     except ImagekitError as error:
         tell(hook.imagekit_call_finished, response=None, error=error)
+        raise
+    except GeneratorExit:
+        left = TransportError("the caller left before the call was over")
+        tell(hook.imagekit_call_finished, response=None, error=left)
         raise
     response = response.model_copy(update={"raw": tuple(kept)}) if keep else response
     tell(hook.imagekit_call_finished, response=response, error=None)

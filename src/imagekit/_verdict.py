@@ -37,9 +37,9 @@ def of_response(response: HttpResponse) -> Verdict:
         return Verdict.ACCEPTED
     if status in (429, 503):
         return Verdict.REFUSED
-    if status in (408, 409) or status >= 500:
-        return Verdict.UNKNOWN
-    return Verdict.REJECTED
+    if 400 <= status < 500 and status not in (408, 409):
+        return Verdict.REJECTED
+    return Verdict.UNKNOWN
 
 
 def of_error(error: ImagekitError) -> Verdict:

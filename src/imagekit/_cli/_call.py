@@ -67,7 +67,7 @@ def _check(request: ImageRequest, how: How, destination: Destination) -> None:
 
 def _made(client: Client, request: ImageRequest, how: How, results: Results) -> ImageResponse:
     if how.options:
-        name, _ = client._calls.chosen(how.provider, request.model)
+        name, _ = client._calls.providers.chosen(how.provider, request.model)
         request = request.with_(options={name: how.options})
     live = worth_showing() and not how.quiet
     shown = Shown(request.n, live=live, every=how.verbose and not how.quiet)

@@ -116,7 +116,7 @@ def _loaded(client: Client, name: str, where: str) -> Finding:
 
     try:
         able = client.capabilities(provider=name)
-        endpoint = client._calls.provider(name).endpoint
+        endpoint = client._calls.providers.provider(name).endpoint
     except ConfigurationError as error:
         return Finding("note", name, f"{where}, not set up: {error}")
     except ImagekitError as error:

@@ -76,7 +76,7 @@ def models(provider: str | None, as_json: bool) -> int:
         for name in [provider] if provider else client.providers():
             try:
                 able = client.capabilities(provider=name)
-                named = getattr(client._calls.provider(name), "models", ())
+                named = getattr(client._calls.providers.provider(name), "models", ())
             except ImagekitError as error:
                 # With one asked for, whose fault it is; with all, that some of it is missing.
                 code = exit_code(error) if provider else 1

@@ -1,0 +1,156 @@
+"""Who can be asked: providers and profiles, their settings, and which one a call means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ._addressed import checked_base
+from ._capabilities import Capabilities
+from ._errors import ConfigurationError, ImagekitError, MissingCredentialError, PluginError
+from ._flow import Provider
+from ._hookspecs import Config
+from ._http import Endpoint
+from ._plugins import Plugins, nobody_called
+from ._request import ImageRequest, Options
+from ._response import Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A provider by another name and with settings of its own: a server, a tenant, a deployment.
+
+    `api_key_env` names the environment variable that holds its key. A profile with a `base_url`
+    of its own names its own key, or goes without.
+    """
+
+    name: str
+    provider: str
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Providers:
+    """The plugins, profiles and built providers of one client."""
+
+    def __init__(
+        self,
+        default: str | None,
+        own: Profile,
+        profiles: Sequence[Profile],
+        plugins: Plugins | None,
+        env: Mapping[str, str] | None,
+    ) -> None:
+        self.plugins = plugins or Plugins()
+        self.default = default
+        self._own = own
+        self._env = os.environ if env is None else env
+        self._profiles = {profile.name: profile for profile in profiles}
+        self._built: dict[str, Provider] = {}
+        if default is None and (own.api_key or own.base_url or own.settings):
+            raise ConfigurationError(
+                "api_key, base_url and settings belong to one provider: say provider= too, "
+                "or give profiles="
+            )
+
+    def names(self) -> tuple[str, ...]:
+        """Everything `provider=` may be: providers and profiles."""
+        return tuple(sorted({*self.plugins.names(), *self._profiles}))
+
+    def chosen(self, provider: str | None, model: str | None) -> tuple[str, str | None]:
+        """The provider's (or profile's) name and the model, from both places that may name it."""
+        head, colon, rest = (model or "").partition(":")
+        if colon and head in self.names():
+            if provider is not None and provider != head:
+                raise ConfigurationError(
+                    f"provider={provider!r} contradicts model={model!r}: name the provider once"
+                )
+            provider, model = head, rest or None
+        name = provider or self.usual
+        if name is None:
+            raise nobody_called(None, self.names())
+        return name, model
+
+    @property
+    def usual(self) -> str | None:
+        """Who is asked where a call names nobody."""
+        return self.default or self._env.get("IMAGEKIT_PROVIDER") or None
+
+    def stamp(self, name: str) -> dict[str, str | None]:
+        """What a response says of who made it: the provider, and the profile if it was one."""
+        profile = self._profiles.get(name)
+        if profile is None:
+            return {"provider": name, "profile": None}
+        return {"provider": profile.provider, "profile": name}
+
+    def provider(self, name: str) -> Provider:
+        """The provider called *name*, built on first use."""
+        if name not in self._built:
+            profile = self._profiles.get(name)
+            if profile is None:
+                own = self._own if name == self.default else Profile(name, name)
+                profile = replace(own, name=name, provider=name)
+            self._built[name] = self.plugins.provider(profile.provider, self._config(profile))
+        return self._built[name]
+
+    def _config(self, profile: Profile) -> Config:
+        if profile.base_url is not None:
+            checked_base(profile.base_url)
+        key, variable = profile.api_key, profile.api_key_env
+        if key is None and variable is not None:
+            key = self._env.get(variable)
+            if not key:
+                raise ConfigurationError(
+                    f"profile {profile.name!r} takes its key from {variable}, which is not set"
+                )
+        return Config(
+            name=profile.name,
+            api_key=key,
+            base_url=profile.base_url,
+            settings=dict(profile.settings),
+            env=self._env,
+            ambient=profile.base_url is None or profile.name not in self._profiles,
+        )
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Where *name* lives; raises where something is missing to call it at all."""
+        endpoint = self.provider(name).endpoint
+        if endpoint is not None and endpoint.missing is not None:
+            raise MissingCredentialError(f"{name}: {endpoint.missing}")
+        return endpoint
+
+    def capabilities(self, name: str, model: str | None) -> Capabilities:
+        """What *model* of the provider *name* can do."""
+        maker = self.provider(name)
+        try:
+            able = maker.capabilities(model)
+        except ImagekitError:
+            raise
+        except Exception as error:
+            raise PluginError(f"provider {name!r} cannot say what it can do: {error!r}") from error
+        if not isinstance(able, Capabilities):
+            raise PluginError(f"provider {name!r}: capabilities() gave no Capabilities")
+        return able
+
+    def options(self, request: ImageRequest, name: str) -> tuple[Options, list[Notice]]:
+        """The options meant for *name*, under its provider's name; notices for unclaimed keys.
+
+        Those of a family come first, then the provider's, then those of the profile.
+        """
+        makers = tuple(self._built.values())
+        known = {*self.names(), *(one.partition("-")[0] for one in self.plugins.names())}
+        known |= {getattr(maker, "family", None) or "" for maker in makers}
+        strange = [
+            Notice(kind="unsupported", feature=f"options[{key!r}]", detail="nobody has that name")
+            for key in request.options
+            if key not in known
+        ]
+        who = str(self.stamp(name)["provider"])
+        mine: dict[str, Any] = {}
+        for key in (getattr(self.provider(name), "family", None) or "", who, name):
+            mine |= request.options.get(key, {})
+        return ({who: mine} if mine else {}), strange

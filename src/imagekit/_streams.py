@@ -1,0 +1,170 @@
+"""A call's events as a caller sees them: the blocking stream and the async one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+from ._calls import Planned
+from ._drive import drive
+from ._errors import RequestError
+from ._events import Completed, ImageEvent, PartialImage
+from ._perform import perform
+from ._response import ImageResponse, Timing
+from ._scope import Scope
+from ._transport import AsyncTransport, SyncTransport
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
+
+
+class Clock:
+    """How long a call takes, and how long until its first preview."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._preview: float | None = None
+
+    def see(self, event: ImageEvent) -> None:
+        """Note the first preview."""
+        if isinstance(event, PartialImage) and self._preview is None:
+            self._preview = time.monotonic() - self._start
+
+    def stamp(self, response: ImageResponse) -> ImageResponse:
+        """*response* with its timing."""
+        timing = Timing(total=time.monotonic() - self._start, first_preview=self._preview)
+        return response.model_copy(update={"timing": timing})
+
+
+class Stream:
+    """A call's events, as they happen. Use it with `with`, which closes everything on leaving."""
+
+    def __init__(self, planned: Planned, transport: SyncTransport) -> None:
+        self._clock = Clock()
+        self._scope = Scope(planned.deadline)
+        self._events = self._completed(drive(planned.flow, transport, self._scope))
+        self._response: ImageResponse | None = None
+
+    def _completed(
+        self, events: Generator[ImageEvent, None, ImageResponse]
+    ) -> Generator[ImageEvent, None, None]:
+        with closing(events):
+            response = yield from self._seen(events)
+            self._response = self._clock.stamp(response)
+            yield Completed(response=self._response)
+
+    def _seen(
+        self, events: Generator[ImageEvent, None, ImageResponse]
+    ) -> Generator[ImageEvent, None, ImageResponse]:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                response: ImageResponse = stop.value
+                return response
+            self._clock.see(event)
+            yield event
+
+    @property
+    def response(self) -> ImageResponse:
+        """What the call came to; there once the stream has ended."""
+        if self._response is None:
+            raise RequestError("the stream has not ended: iterate it, or call finish()")
+        return self._response
+
+    def finish(self) -> ImageResponse:
+        """Read on to the end; what the call came to."""
+        for _ in self:
+            pass
+        return self.response
+
+    def close(self) -> None:
+        """Leave: the connection is closed, and what was gathered is ended."""
+        self._events.close()
+
+    def __iter__(self) -> Iterator[ImageEvent]:
+        return self
+
+    def __next__(self) -> ImageEvent:
+        return next(self._events)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncStream:
+    """A call's events, as they happen. Use it with `async with`, which closes everything."""
+
+    def __init__(self, planned: Planned, transport: AsyncTransport) -> None:
+        self._planned, self._transport = planned, transport
+        self._clock = Clock()
+        self._entered = False
+        self._response: ImageResponse | None = None
+        self._error: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        # The task group lives from here to __aexit__, in the caller's own frame: events come
+        # through a channel, so that no generator ever yields inside a cancel scope.
+        self._entered = True
+        into, self._events = anyio.create_memory_object_stream[ImageEvent](0)
+        self._group = await anyio.create_task_group().__aenter__()
+        self._group.start_soon(self._run, into)
+        return self
+
+    async def _run(self, into: MemoryObjectSendStream[ImageEvent]) -> None:
+        end = until(self._planned.deadline)
+        async with into:
+            try:
+                response = await perform(self._planned.flow, self._transport, end, into.send)
+                self._response = self._clock.stamp(response)
+                await into.send(Completed(response=self._response))
+            except Exception as error:
+                self._error = error
+
+    @property
+    def response(self) -> ImageResponse:
+        """What the call came to; there once the stream has ended."""
+        if self._response is None:
+            raise RequestError("the stream has not ended: iterate it, or call finish()")
+        return self._response
+
+    async def finish(self) -> ImageResponse:
+        """Read on to the end; what the call came to."""
+        async for _ in self:
+            pass
+        return self.response
+
+    def __aiter__(self) -> AsyncIterator[ImageEvent]:
+        return self
+
+    async def __anext__(self) -> ImageEvent:
+        if not self._entered:
+            raise RequestError("an async stream is for `async with client.stream(...) as stream:`")
+        try:
+            event = await self._events.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error from None
+            raise StopAsyncIteration from None
+        self._clock.see(event)
+        return event
+
+    async def __aexit__(self, *_: object) -> None:
+        self._group.cancel_scope.cancel()
+        self._events.close()
+        # The body's own exception is not the group's: handed over, it would come back wrapped.
+        await self._group.__aexit__(None, None, None)
+
+
+def until(deadline: float | None) -> float:
+    """*deadline* seconds from now, on the event loop's clock."""
+    return math.inf if deadline is None else anyio.current_time() + deadline
