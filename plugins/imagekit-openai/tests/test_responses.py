@@ -582,6 +582,13 @@ def test_events_without_ids_go_by_their_place() -> None:
     assert len(watched(*events).response.slots) == 1
 
 
+def test_two_calls_without_ids_are_two_pictures() -> None:
+    a, b = call(ONE, id=None), call(TWO, id=None)  # type: ignore[arg-type]
+    played = watched(done(a, 0), done(b, 1), end(a, b))
+    assert shown(played) == [(ImageReady, 0, ONE), (ImageReady, 1, TWO)]
+    assert [image.data for image in played.response] == [ONE, TWO]
+
+
 def preview(id: str, place: int, picture: bytes) -> ServerSentEvent:
     fields = {"item_id": id, "output_index": place, "partial_image_b64": b64(picture)}
     return sse(f"{WORK}.partial_image", **fields, partial_image_index=0)
@@ -711,7 +718,7 @@ def ask(way: str, body: bytes, events: list[ImageEvent] | None = None, **answer:
 
 
 # A prime, so that the cuts fall into every part of an event.
-STEP = 7
+STEP = 13
 
 
 def test_a_stream_that_is_cut_before_the_picture_is_an_error() -> None:
