@@ -259,6 +259,28 @@ def test_the_key_is_in_no_value_repr_log_or_exception(
     assert caplog.records
 
 
+def test_a_key_that_the_server_quotes_is_seen_by_nobody(driver: Driver, server: Server) -> None:
+    watcher = Watcher()
+    server.does(answers(401, {"error": f"Incorrect key: {KEY}"}))
+    toys = plugins(watcher, toy=Whole(server.url))
+    with pytest.raises(imagekit.ImagekitError) as found:
+        driver.call(lambda c: c.generate("a", raw=True), provider="toy", plugins=toys)
+    (told,) = watcher.of("received")
+    assert "Incorrect key: " in told["response"].text
+    assert KEY not in told["response"].text
+    assert not any(KEY in text for text in everything(found.value))
+
+
+def test_what_names_the_account_may_be_quoted() -> None:
+    def authorize(request: HttpRequest) -> Effects[Mapping[str, str]]:
+        return {"organization": "org-of-ours", "x-key": KEY}
+        yield
+
+    flow = addressed(send(HttpRequest("GET", "/")), Endpoint("https://toy.test", authorize))
+    answer = play(flow, json_response({"error": "no org-of-ours"}, 404)).response
+    assert answer.json() == {"error": "no org-of-ours"}
+
+
 def test_the_configuration_keeps_its_key_out_of_its_repr() -> None:
     config = imagekit.provider.Config("toy", KEY, settings={"secret": KEY}, env={"KEY": KEY})  # type: ignore[attr-defined]
     assert KEY not in repr(config)

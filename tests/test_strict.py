@@ -70,3 +70,11 @@ class TestMistakes:
 def test_a_bearer_proves_who_is_calling_without_a_request_of_its_own() -> None:
     played = play(bearer("KEY")(HttpRequest("GET", "/a")))
     assert (played.response, played.requests) == ({"authorization": "Bearer KEY"}, [])
+
+
+def test_a_wrong_setting_is_not_quoted_with_its_value() -> None:
+    config = Config("toy", settings={"steps": "a-secret-value"})
+    with pytest.raises(ConfigurationError) as found:
+        settings(config, Wanted)
+    assert "a-secret-value" not in str(found.value)
+    assert (found.value.__cause__, found.value.__context__) == (None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -9,9 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from ._errors import ConfigurationError, PluginError, ProtocolError
 from ._flow import Effect, Effects, Open, Send, transform
-from ._http import Endpoint, HttpRequest
+from ._http import Endpoint, HttpRequest, HttpResponse
 
 T = TypeVar("T")
+# Whose values are secrets, among the headers that authorize a request; the others name accounts.
+_SECRET = re.compile(r"auth|key|token|secret|signature|cookie", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -66,24 +69,38 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
             return {}
         return _writable((yield from endpoint.authorize(request)))
 
-    def resolved(request: HttpRequest) -> Effects[HttpRequest]:
+    def resolved(request: HttpRequest) -> Effects[tuple[HttpRequest, Mapping[str, str]]]:
         if endpoint is None and not urlsplit(request.url).scheme:
             raise PluginError(f"a provider without an endpoint asked for {request.url!r}")
         url = joined(endpoint.base_url if endpoint else "", request.url)
         if origin(url) == home:
             # What the caller names as an input is read without a key even at home.
             own = {} if request.stranger else (yield from authorized(request))
-            return replace(request, url=url, headers={**request.headers, **own}, stranger=False)
+            headers = {**request.headers, **own}
+            return replace(request, url=url, headers=headers, stranger=False), own
         if request.method.upper() != "GET":
             raise PluginError(f"a provider may only read from another host, not {request.method}")
-        return replace(request, url=url, headers={}, stranger=True)
+        return replace(request, url=url, headers={}, stranger=True), {}
 
     def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Send | Open):
-            effect = replace(effect, request=(yield from resolved(effect.request)))
-        return (yield effect)
+        if not isinstance(effect, Send | Open):
+            return (yield effect)
+        request, own = yield from resolved(effect.request)
+        return _hushed((yield replace(effect, request=request)), own)
 
     return transform(flow, handle)
+
+
+def _hushed(response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
+    """A refusal without the key that it quotes, before anybody inside can see or repeat it."""
+    if response.ok:
+        return response
+    body = response.body
+    for name, value in credentials.items():
+        secret = value.rpartition(" ")[2].encode()
+        if _SECRET.search(name) and len(secret) >= 8:
+            body = body.replace(secret, "…".encode())
+    return replace(response, body=body)
 
 
 def _writable(credentials: Mapping[str, str]) -> Mapping[str, str]:

@@ -40,8 +40,11 @@ def _strictly(model: type[M], given: Mapping[str, Any], what: str, wrong: type[E
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields))
-            raise wrong(f"no {what} {name!r}; there are: {known}") from error
-        raise wrong(f"{what} {name!r}: {first['msg'].removeprefix('Value error, ')}") from error
+            message = f"no {what} {name!r}; there are: {known}"
+        else:
+            message = f"{what} {name!r}: {first['msg'].removeprefix('Value error, ')}"
+    # Not chained: the validator's own error quotes the values, and one of them may be a key.
+    raise wrong(message)
 
 
 def bearer(key: str) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
