@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from imagekit import ConfigurationError
-from imagekit.provider import Config, Effects, Endpoint, HttpRequest, HttpResponse, settings
+from imagekit.provider import Config, Effects, Endpoint, HttpRequest, settings
 
 BASE_URL = "https://api.openai.com/v1"
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -64,18 +63,10 @@ class Account:
         }
         named = {name: value for name, value in said.items() if value}
         headers = {**ambient, **named, **self.settings.headers}
-        self._key = headers.get("authorization", "").rpartition(" ")[2]
         missing = None
         if self.at_home and "authorization" not in headers:
             missing = "no API key: set OPENAI_API_KEY, or pass api_key="
         self.endpoint = Endpoint(base_url, _Always(headers), missing)
-
-    def heard(self, answer: HttpResponse) -> HttpResponse:
-        """*answer* without the key, which some servers quote where they refuse it."""
-        key = self._key.encode()
-        if answer.ok or not key or key not in answer.body:
-            return answer
-        return replace(answer, body=answer.body.replace(key, "…".encode()))
 
 
 def _is_openai(base_url: str) -> bool:

@@ -24,7 +24,6 @@ from imagekit.provider import (
     Flow,
     HttpRequest,
     HttpResponse,
-    Operation,
     emit,
     hookimpl,
     notice,
@@ -35,12 +34,13 @@ from imagekit.provider import (
 
 from . import _images_request as wire
 from ._account import Account
+from ._dialect import Dialect
 from ._events import next_event
 from ._lenient import Said, pictured, read
-from ._models import AS_OF, IMAGE_MODEL, MODELS, SOURCE, lifecycle, parameters, size_rule
-from ._notices import WHOLE, emulated, ending, unpreviewed
+from ._models import IMAGE_MODEL
+from ._notices import WHOLE, emulated
 from ._readings import SvgTokens, Tokens, moment, rate_limits, request_ids, usage
-from ._refusals import envelope, error_from, error_of, failure, judge
+from ._refusals import envelope, error_from, error_of, failure
 
 
 class _Datum(BaseModel):
@@ -141,40 +141,20 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
     raise TruncatedStreamError("the stream ended before the picture was done")
 
 
-class OpenAIImages:
+class OpenAIImages(Dialect):
     """The Images API of OpenAI, or of a server that speaks it."""
-
-    family = "openai"
-    models = MODELS
-    judge = staticmethod(judge)
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self.endpoint = account.endpoint
 
     def capabilities(self, model: str | None) -> Capabilities:
         """What *model* can do, as far as it is known; another server's model is unknown."""
-        # Of another server's own default nothing is known.
-        named = model or (IMAGE_MODEL if self._account.at_home else "")
-        model = model or IMAGE_MODEL
-        settings, at_home = self._account.settings, self._account.at_home
-        native: frozenset[Operation] = frozenset({"generate", "edit"})
-        vary: frozenset[Operation] = frozenset({"variation"})
-        return Capabilities(
-            model=model,
-            operations=native | vary if settings.variations else native,
-            emulates=frozenset() if settings.variations else vary,
-            streaming=settings.streaming,
+        operations = {"generate", "edit"}
+        return self._known(
+            model,
+            operations=operations | ({"variation"} if self._account.settings.variations else set()),
+            emulates=set() if self._account.settings.variations else {"variation"},
             max_images=10,
             max_images_streamed=1,
             max_inputs=16,
-            inputs=frozenset({"bytes", "url", "file"} if at_home else {"bytes"}),
-            mask=settings.mask,
-            size=size_rule(named),
-            parameters=parameters(),
-            lifecycle=lifecycle(model),
-            source=SOURCE,
-            as_of=AS_OF,
+            inputs={"bytes", "url", "file"} if self._account.at_home else {"bytes"},
         )
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
@@ -184,16 +164,13 @@ class OpenAIImages:
                 "the Images API keeps no state: pass the earlier picture in images=, or continue "
                 "with the provider that gave the state"
             )
-        if (gone := ending(request.model)) and self._account.at_home:
-            yield from notice(gone)
-        if stream and (unseen := unpreviewed(request)):
-            yield from notice(unseen)
+        yield from self._warned(request, stream=stream)
         if request.output_format == "svg":
             return (yield from split(request, 1, self._whole))
         if not stream or request.output_format in WHOLE:
             return (yield from self._whole(request))
         asked = yield from self._request(request, stream=True)
-        opened = self._account.heard((yield from open_stream(asked)))
+        opened = yield from open_stream(asked)
         # Some servers answer a plain body to a request for a stream.
         return (
             (yield from streamed(request, opened)) if opened.streamed else decode(opened, request)
@@ -201,7 +178,7 @@ class OpenAIImages:
 
     def _whole(self, request: ImageRequest) -> Flow:
         asked = yield from self._request(request, stream=False)
-        return decode(self._account.heard((yield from send(asked))), request)
+        return decode((yield from send(asked)), request)
 
     def _request(self, request: ImageRequest, *, stream: bool) -> Effects[HttpRequest]:
         name = self._account.settings.image_field

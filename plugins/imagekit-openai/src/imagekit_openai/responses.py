@@ -21,7 +21,6 @@ from imagekit.provider import (
     Config,
     Flow,
     HttpResponse,
-    Operation,
     emit,
     hookimpl,
     notice,
@@ -30,12 +29,12 @@ from imagekit.provider import (
 )
 
 from ._account import Account
+from ._dialect import Dialect
 from ._events import next_event
 from ._images_request import VARIATION
 from ._lenient import Said, pictured, read
-from ._models import AS_OF, IMAGE_MODEL, MODELS, SOURCE, lifecycle, parameters, size_rule
-from ._notices import emulated, ending, unpreviewed
-from ._refusals import error_from, judge
+from ._notices import emulated
+from ._refusals import error_from
 from ._responses_answer import CALL, Body, Item, Key, Seen, decode
 from ._responses_request import encode
 
@@ -109,49 +108,26 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
     raise TruncatedStreamError("the stream ended before the response was done")
 
 
-class OpenAIResponses:
+class OpenAIResponses(Dialect):
     """The Responses API of OpenAI, or of a server that speaks it."""
-
-    family = "openai"
-    models = MODELS
-    judge = staticmethod(judge)
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self.endpoint = account.endpoint
 
     def capabilities(self, model: str | None) -> Capabilities:
         """What the image model *model* can do through the tool, as far as it is known."""
-        # Of another server's own default nothing is known.
-        named = model or (IMAGE_MODEL if self._account.at_home else "")
-        model = model or IMAGE_MODEL
-        native: frozenset[Operation] = frozenset({"generate", "edit"})
-        return Capabilities(
-            model=model,
-            operations=native,
-            emulates=frozenset({"variation"}),
-            streaming=self._account.settings.streaming,
+        return self._known(
+            model,
+            operations={"generate", "edit"},
+            emulates={"variation"},
             max_images=1,
-            inputs=frozenset({"bytes", "url", "file"}),
-            mask=self._account.settings.mask,
-            size=size_rule(named),
-            parameters=parameters(),
-            lifecycle=lifecycle(model),
-            source=SOURCE,
-            as_of=AS_OF,
+            inputs={"bytes", "url", "file"},
         )
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Ask for one picture; watch it come where that is wanted."""
-        if (gone := ending(request.model)) and self._account.at_home:
-            yield from notice(gone)
+        yield from self._warned(request, stream=stream)
         if request.operation == "variation":
             yield from notice(emulated(VARIATION))
-        if stream and (unseen := unpreviewed(request)):
-            yield from notice(unseen)
         asked = encode(request, stream=stream)
         answer = yield from (open_stream(asked) if stream else send(asked))
-        answer = self._account.heard(answer)
         if not answer.ok:
             raise error_from(answer)
         if answer.streamed:
