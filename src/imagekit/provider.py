@@ -33,7 +33,7 @@ from ._flow import (
     sleep,
     transform,
 )
-from ._framing import ServerSentEvent
+from ._framing import EventDecoder, ServerSentEvent
 from ._hookspecs import CallInfo, Config, hookimpl
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Part
 from ._media import MediaFacts, extension, facts
@@ -56,6 +56,7 @@ __all__ = [
     "Effects",
     "Emit",
     "Endpoint",
+    "EventDecoder",
     "Flow",
     "Framing",
     "Gather",

@@ -116,6 +116,41 @@ def test_bytes_beat_the_url_beside_them() -> None:
     assert (image.url, image.data) == (datum["url"], ONE)
 
 
+DATA_URL = f"data:image/png;base64,{b64(ONE)}"
+EMPTY = ["", "data:image/png;base64,"]
+
+
+@pytest.mark.parametrize("beside", [None, "", "%%%", EMPTY[1]])
+def test_a_url_that_holds_the_picture_itself_is_read_and_not_kept(beside: Any) -> None:
+    datum = {"url": DATA_URL, "b64_json": beside, "revised_prompt": "An otter."}
+    image = whole(images_body(data=[datum])).image
+    assert (image.url, image.data, image.revised_prompt) == (None, ONE, "An otter.")
+
+
+@pytest.mark.parametrize("url", [DATA_URL, *EMPTY, "data:,%%%"])
+def test_bytes_beat_the_bytes_in_a_url(url: str) -> None:
+    image = whole(images_body(data=[{"url": url, "b64_json": b64(TWO)}])).image
+    assert (image.url, image.data) == (None, TWO)
+
+
+def test_a_url_makes_up_for_bytes_that_cannot_be_read() -> None:
+    datum = {"url": "https://pictures.example/1.png", "b64_json": "%%%"}
+    image = whole(images_body(data=[datum])).image
+    assert (image.url, image.data) == (datum["url"], None)
+
+
+@pytest.mark.parametrize("url", [None, *EMPTY])
+@pytest.mark.parametrize("b64_json", EMPTY)
+def test_a_picture_of_no_bytes_is_missing(b64_json: str, url: str | None) -> None:
+    [slot] = whole(images_body(data=[{"b64_json": b64_json, "url": url}])).slots
+    assert slot.kind == "missing"
+
+
+def test_a_url_whose_bytes_cannot_be_read_is_a_failed_slot() -> None:
+    [slot] = whole(images_body(data=[{"url": "data:image/png;base64,%%%"}])).slots
+    assert slot.kind == "failed"
+
+
 NULLS = {name: None for name in images_body() if name != "data"}
 
 
@@ -472,11 +507,41 @@ def test_done_after_the_picture_is_nothing() -> None:
     assert played.response.image.data == ONE
 
 
-@pytest.mark.parametrize("data", ["{no", "[1]", "5", "null"])
-def test_an_event_that_is_no_object_is_a_protocol_error(data: str) -> None:
+NO_OBJECTS = ["{no", "[1]", "5", "null", "ok", "", '"x"']
+
+
+@pytest.mark.parametrize("data", NO_OBJECTS)
+@pytest.mark.parametrize("name", ["message", "ping", "keepalive", "errors"])
+def test_what_is_no_object_and_no_event_of_ours_costs_no_picture(name: str, data: str) -> None:
+    odd = ServerSentEvent(name, data)
+    preview, *others = events_of()
+    played = watched(odd, preview, odd, *others)
+    assert len(played.events) == 3
+    assert played.response.image.data == ONE
+
+
+@pytest.mark.parametrize("data", NO_OBJECTS)
+@pytest.mark.parametrize(
+    "name", ["error", "image_edit.completed", "image_generation.x", "x.partial_image"]
+)
+def test_an_event_of_ours_that_is_no_object_is_a_protocol_error(name: str, data: str) -> None:
     with pytest.raises(ProtocolError) as caught:
-        watched(ServerSentEvent("message", data), *events_of())
+        watched(ServerSentEvent(name, data), *events_of())
     assert not isinstance(caught.value, TruncatedStreamError)
+
+
+@pytest.mark.parametrize("name", ["message", "ping", "image_generation.completed"])
+@pytest.mark.parametrize("data", ["", '{"type": "image_generation.completed", "b64_json": "iVB'])
+def test_an_event_that_is_cut_at_the_end_is_a_stream_that_was_cut(name: str, data: str) -> None:
+    with pytest.raises(TruncatedStreamError):
+        watched(events_of()[0], ServerSentEvent(name, data))
+
+
+@pytest.mark.parametrize("type", [None, 5, ["x"]])
+def test_the_line_above_an_event_beats_a_type_that_is_none(type: Any) -> None:
+    bare = {"type": type, "b64_json": b64(ONE)}
+    played = watched(ServerSentEvent("image_generation.completed", json.dumps(bare)))
+    assert played.response.image.data == ONE
 
 
 def serving(body: bytes, status: int = 200, kind: str = "text/event-stream") -> Any:
@@ -511,6 +576,45 @@ def test_a_stream_ends_in_exactly_one_completed(way: str, tail: bytes) -> None:
     assert kinds == ["partial-image", "partial-image", "image-ready", "completed"]
     assert isinstance(events[-1], Completed)
     assert response.ok
+
+
+LEADS = [b"", b"\xef\xbb\xbf", b": hello\r\n\r\n\n", b"\xef\xbb\xbf\n:\rid: 1\n", b"retry: 9\n"]
+PLAIN = ["text/plain", "application/json; charset=utf-8", "application/octet-stream"]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("lead", LEADS)
+def test_a_stream_under_another_type_is_a_stream(kind: str, lead: bytes) -> None:
+    answer = HttpResponse(200, {"content-type": kind, "x-request-id": "req_1"}, lead + STREAM)
+    played = play(of_images().flow(asked(partial_images=2), stream=True), answer)
+    assert [type(one) for one in played.events] == [PartialImage, PartialImage, ImageReady]
+    assert played.response.image.data == ONE
+    assert played.response.request_ids == ("req_1",)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stream_that_nobody_announced_is_read_in_every_colour(way: str) -> None:
+    data_only = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in events_of())
+    assert ask(way, data_only, kind="text/plain").image.data == ONE
+
+
+def test_a_stream_under_another_type_that_is_cut_anywhere_is_an_error() -> None:
+    for cut in (*range(len(b"event:"), WHOLE_FROM, 7), WHOLE_FROM - 1):
+        answer = HttpResponse(200, {"content-type": "text/plain"}, STREAM[:cut])
+        with pytest.raises(TruncatedStreamError):
+            play(of_images().flow(asked(), stream=True), answer)
+
+
+@pytest.mark.parametrize("body", [b"", b": ping\n\n", b"events: 1", b"<html>", b"\n" * 99_999])
+def test_a_body_that_is_neither_json_nor_events_is_a_protocol_error(body: bytes) -> None:
+    answer = HttpResponse(200, {"content-type": "text/plain"}, body or b" ")
+    with pytest.raises(ProtocolError):
+        play(of_images().flow(asked(), stream=True), answer)
+
+
+def test_an_error_status_is_an_error_whatever_its_body_begins_with() -> None:
+    with pytest.raises(ProviderUnavailableError):
+        play(of_images().flow(asked(), stream=True), HttpResponse(502, {}, b"data: no"))
 
 
 # A prime, so that the cuts fall into every part of an event.

@@ -74,6 +74,11 @@ def test_an_author_without_a_name_is_not_taken_for_the_image_model() -> None:
     assert found == [("input", None, None, "svg", 1)]
 
 
+def test_what_an_author_used_on_no_known_side_counts_to_the_author() -> None:
+    found = rows(usage(None, [SvgTokens(model="a", output_tokens=4, total_tokens=9)]))
+    assert found == [("output", None, None, "a", 4), (None, None, None, "a", 5)]
+
+
 def test_everything_together_sums_to_the_reported_totals() -> None:
     svg = SvgTokens.model_validate(SVG_USAGE)
     found = usage(of(TOOL_USAGE["image_gen"]), [svg, svg], of(TEXT_USAGE), "gpt-6.1-sol")
@@ -86,6 +91,13 @@ def test_everything_together_sums_to_the_reported_totals() -> None:
     [
         ({"total_tokens": 7}, [(None, None, None, None, 7)]),
         ({"input_tokens": 7, "total_tokens": 7}, [("input", None, None, None, 7)]),
+        # What is in the total and on no side is on a side that nobody knows.
+        (
+            {"output_tokens": 4, "total_tokens": 9},
+            [("output", None, None, None, 4), (None, None, None, None, 5)],
+        ),
+        # A total that is less than its parts takes nothing from them.
+        ({"output_tokens": 4, "total_tokens": 3}, [("output", None, None, None, 4)]),
         # As some compatible servers call them.
         (
             {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},

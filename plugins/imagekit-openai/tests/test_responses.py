@@ -648,6 +648,147 @@ def test_a_picture_that_came_twice_is_one() -> None:
     assert [image.data for image in played.response] == [ONE]
 
 
+def glimpse(**names: Any) -> ServerSentEvent:
+    """A preview that names its call as it likes."""
+    return sse(f"{WORK}.partial_image", partial_image_b64=b64(THREE), **names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"output_index": 1},
+        {"output_index": 1, "item_id": None},
+        {"output_index": 1, "item_id": ""},
+        {"output_index": 1, "item_id": "another"},
+        {"output_index": 0, "item_id": "another"},
+        {"item_id": "another"},
+        {"item_id": "ig_a"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("place", [1, None])
+@pytest.mark.parametrize("id", ["ig_a", None])
+@pytest.mark.parametrize("final", ["whole", "empty", "short"])
+def test_a_preview_and_its_picture_share_a_slot_however_they_are_named(
+    names: dict[str, Any], place: Any, id: Any, final: str
+) -> None:
+    item = call(ONE, id)
+    output = {"whole": [REASONING, item], "empty": [], "short": [item]}[final]
+    played = watched(glimpse(**names), glimpse(**names), done(item, place), end(*output))
+    assert shown(played)[1:] == [(PartialImage, 0, THREE), (ImageReady, 0, ONE)]
+    assert [slot.kind for slot in played.response.slots] == ["image"]
+    assert played.response.image.data == ONE
+
+
+@pytest.mark.parametrize("names", [{"output_index": 7}, {"item_id": "another"}, {}])
+def test_a_preview_of_nobody_costs_no_picture_that_only_the_end_brings(names: Any) -> None:
+    response = watched(glimpse(**names), end(REASONING, A)).response
+    assert response.image.data == ONE
+    assert response.ok
+
+
+def test_calls_of_which_only_previews_came_find_their_pictures_by_their_place() -> None:
+    events = [glimpse(output_index=1), glimpse(output_index=0), end(A, B)]
+    assert [image.data for image in watched(*events).response] == [TWO, ONE]
+
+
+def test_a_picture_without_a_name_that_the_end_has_otherwise_is_one() -> None:
+    a, b = call(ONE, id=None), call(TWO, id=None)  # type: ignore[arg-type]
+    assert [image.data for image in watched(done(a, 0), end(b)).response] == [ONE]
+
+
+def test_previews_that_name_their_call_take_over_the_slot_of_one_that_did_not() -> None:
+    played = watched(glimpse(), preview("ig_a", 0, TWO), done(A, 0), end(A))
+    assert [one[1] for one in shown(played)] == [0, 0, 0]
+    assert played.response.ok
+
+
+def test_a_preview_after_the_last_picture_makes_no_slot() -> None:
+    assert watched(done(A, 0), glimpse(), end(A)).response.ok
+
+
+def test_a_preview_of_a_call_that_never_ended_costs_no_picture() -> None:
+    played = watched(preview("ig_a", 0, THREE), preview("ig_b", 1, THREE), done(B, 1), end(B))
+    assert played.response.image.data == TWO
+    assert played.response.ok
+
+
+@pytest.mark.parametrize("final", [(A, B), ()])
+def test_pictures_of_one_place_and_several_ids_are_several(final: Any) -> None:
+    played = watched(done(A, 0), done(B, 0), end(*final))
+    assert shown(played) == [(ImageReady, 0, ONE), (ImageReady, 1, TWO)]
+    assert [image.data for image in played.response] == [ONE, TWO]
+
+
+@pytest.mark.parametrize(("places", "id"), [((0, 1), "same"), ((0, 1), None), ((None, None), None)])
+@pytest.mark.parametrize("second", [ONE, TWO])
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_picture_is_lost_or_doubled_for_want_of_a_name(
+    places: tuple[Any, Any], id: Any, second: bytes, listed: bool
+) -> None:
+    a, b = call(ONE, id), call(second, id)
+    final = [REASONING, a, b] if listed else []
+    played = watched(done(a, places[0]), done(b, places[1]), end(*final))
+    assert [image.data for image in played.response] == [ONE, second]
+
+
+def test_several_pictures_of_one_place_without_ids_are_several() -> None:
+    a, b = call(ONE, id=None), call(TWO, id=None)  # type: ignore[arg-type]
+    played = watched(done(a, 0), done(b, 0), end(a, b))
+    assert [image.data for image in played.response] == [ONE, TWO]
+
+
+def test_several_pictures_of_one_id_in_a_finished_answer_are_several() -> None:
+    assert [one.data for one in whole(response_body(call(ONE), call(TWO)))] == [ONE, TWO]
+
+
+def test_why_an_attempt_failed_is_kept_though_the_end_leaves_it_out() -> None:
+    slot = only(watched(preview("another", 0, THREE), done(FAILED, 0), end()).response)
+    assert (slot.kind, slot.code) == ("refused", "moderation_blocked")
+
+
+@pytest.mark.parametrize("result", ["", "data:image/png;base64,"])
+def test_a_picture_of_no_bytes_is_a_failed_slot(result: str) -> None:
+    empty = call(result=result)
+    assert only(whole(response_body(empty))).kind == "failed"
+    played = watched(done(empty, 0), end(empty))
+    assert shown(played) == []
+    assert only(played.response).kind == "failed"
+
+
+ODD = [("ping", "ok"), ("message", ""), ("message", "null"), ("keepalive", "[1]"), ("x", "{no")]
+
+
+@pytest.mark.parametrize(("name", "data"), ODD)
+def test_what_is_no_object_and_no_event_of_ours_costs_no_picture(name: str, data: str) -> None:
+    odd = ServerSentEvent(name, data)
+    played = watched(odd, *(one for event in response_stream() for one in (event, odd)))
+    assert len(shown(played)) == 3
+    assert played.response.ok
+
+
+@pytest.mark.parametrize("data", ["{no", "null"])
+def test_an_event_of_ours_that_is_no_object_is_a_protocol_error(data: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        watched(ServerSentEvent("response.output_item.done", data), *response_stream())
+    assert not isinstance(caught.value, TruncatedStreamError)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stream_under_another_type_is_a_stream(kind: str, stream: bool) -> None:
+    answer = HttpResponse(200, {"content-type": kind}, b": hello\n\n" + STREAM)
+    played = play(of_responses().flow(asked(), stream=stream), answer)
+    assert len(shown(played)) == 3
+    assert played.response.image.data == ONE
+
+
+def test_a_stream_under_another_type_that_is_cut_is_an_error() -> None:
+    answer = HttpResponse(200, {"content-type": "text/plain"}, STREAM[: DONE_AT - 1])
+    with pytest.raises(TruncatedStreamError):
+        play(of_responses().flow(asked(), stream=True), answer)
+
+
 ERROR = {"message": "no", "param": None}
 
 

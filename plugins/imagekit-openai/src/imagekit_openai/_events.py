@@ -1,33 +1,73 @@
-"""The JSON events of an opened stream."""
+"""The JSON events of a stream: an opened one, or one that came as a whole."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from imagekit import ProtocolError, TruncatedStreamError
-from imagekit.provider import Effects, HttpResponse, receive
+from imagekit.provider import Effects, EventDecoder, HttpResponse, ServerSentEvent, receive
 
 from ._refusals import envelope, error_of
 
+# After a byte order mark, comments and blank lines: the first field of an event.
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?(?:(?::[^\r\n]*)?[\r\n])*+(?:event|data|id|retry):")
+# What else a server says (a ping, a keep-alive) need not be JSON.
+_OURS = re.compile(r"error|(?:image_|response\.).*|.*\.(?:partial_image|completed)", re.DOTALL)
 
-def next_event(opened: HttpResponse) -> Effects[dict[str, Any] | None]:
-    """The next event's JSON, or None where the stream ends; raises the error that an event holds.
 
-    An event that is cut in the middle is a `TruncatedStreamError`.
-    """
-    raw = yield from receive()
-    if raw is None or raw.data.startswith("[DONE]"):
+def is_stream(answer: HttpResponse) -> bool:
+    """Whether *answer* is a stream of events, whatever its content type says."""
+    return answer.streamed or bool(answer.ok and _EVENTS.match(answer.body))
+
+
+class Events:
+    """The events of an answer that `is_stream`."""
+
+    def __init__(self, answer: HttpResponse) -> None:
+        self._answer = answer
+        self._whole = None if answer.streamed else _decoded(answer.body)
+
+    def next(self) -> Effects[dict[str, Any] | None]:
+        """The next event's JSON, or None at the end; raises the error that an event holds.
+
+        An event of ours that is cut in the middle is a `TruncatedStreamError`; what is no JSON
+        object and no event of ours is passed over.
+        """
+        while (raw := (yield from self._receive())) is not None:
+            if raw.data.startswith("[DONE]"):
+                return None
+            try:
+                found = raw.json()
+            except ProtocolError as error:
+                if not _OURS.fullmatch(raw.event):
+                    continue
+                if (yield from self._receive()) is None:
+                    words = "the stream was cut in the middle of an event"
+                    raise TruncatedStreamError(words) from error
+                raise
+            if isinstance(found, dict):
+                return self._checked(found, raw)
+            if _OURS.fullmatch(raw.event):
+                raise ProtocolError(f"expected an object in an event, got {raw.data[:80]!r}")
         return None
-    try:
-        found = raw.json()
-    except ProtocolError as error:
-        if (yield from receive()) is None:
-            raise TruncatedStreamError("the stream was cut in the middle of an event") from error
-        raise
-    if not isinstance(found, dict):
-        raise ProtocolError(f"expected an object in an event, got {raw.data[:80]!r}")
-    # The event's own line says the same, where the JSON leaves it out.
-    found.setdefault("type", raw.event)
-    if raw.event == "error" or found["type"] == "error" or found.get("error"):
-        raise error_of(envelope(found), opened)
-    return found
+
+    def _receive(self) -> Effects[ServerSentEvent | None]:
+        if self._whole is not None:
+            return next(self._whole, None)
+        return (yield from receive())
+
+    def _checked(self, found: dict[str, Any], raw: ServerSentEvent) -> dict[str, Any]:
+        # The event's own line says the same, where the JSON leaves it out.
+        if not isinstance(found.get("type"), str):
+            found["type"] = raw.event
+        if raw.event == "error" or found["type"] == "error" or found.get("error"):
+            raise error_of(envelope(found), self._answer)
+        return found
+
+
+def _decoded(body: bytes) -> Iterator[ServerSentEvent]:
+    decoder = EventDecoder()
+    yield from decoder.feed(body)
+    yield from decoder.finish()

@@ -34,9 +34,10 @@ def read(model: type[M], body: Any) -> M:
 
 def pictured(value: Any, **about: Any) -> Image | ImageFailure | None:
     """The picture that *value* spells in base64, and *about* it; None where nothing is there."""
-    if value is None or value == "":
+    if value is None:
         return None
     try:
-        return Image(data=bytes(blob(value)), **about)
+        data = bytes(blob(value))
     except ProtocolError as error:
         return ImageFailure(kind="failed", reason=str(error))
+    return Image(data=data, **about) if data else None

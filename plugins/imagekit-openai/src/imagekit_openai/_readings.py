@@ -71,6 +71,7 @@ class SvgTokens(BaseModel):
     model: Said[str] = None
     input_tokens: Said[int] = None
     output_tokens: Said[int] = None
+    total_tokens: Said[int] = None
     reasoning_tokens: Said[int] = None
 
 
@@ -84,9 +85,10 @@ def usage(
     items = _items(picture, None) + _items(conversation, model)
     for svg in svgs:
         author = svg.model or "svg"
-        items += _side("input", svg.input_tokens, (), author)
         thought: _Part = ("text", "reasoning", svg.reasoning_tokens or 0)
-        items += _side("output", svg.output_tokens, (thought,), author)
+        both = _side("input", svg.input_tokens, (), author)
+        both += _side("output", svg.output_tokens, (thought,), author)
+        items += _whole(both, svg.total_tokens, author)
     return Usage(items=tuple(items)) if items else None
 
 
@@ -107,7 +109,7 @@ def _items(tokens: Tokens | None, model: str | None) -> list[UsageItem]:
         ),
         model,
     )
-    return both or _side(None, tokens.total_tokens, (), model)
+    return _whole(both, tokens.total_tokens, model)
 
 
 def _inputs(split: Details, kept: Cached, cached: int | None) -> tuple[_Part, ...]:
@@ -124,6 +126,12 @@ def _inputs(split: Details, kept: Cached, cached: int | None) -> tuple[_Part, ..
         ("image", "cached", kept_image),
         ("text", "cached", rest),
     )
+
+
+def _whole(both: list[UsageItem], total: int | None, model: str | None) -> list[UsageItem]:
+    """The two sides, and what they leave of the total: nobody knows of which side it is."""
+    left = (total or 0) - sum(int(item.quantity) for item in both)
+    return [*both, *_side(None, left, (), model)]
 
 
 def _side(

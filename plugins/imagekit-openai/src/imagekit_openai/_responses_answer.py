@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, JsonValue
@@ -17,8 +18,8 @@ from ._refusals import envelope, error_of, failure
 from ._responses_request import NAME
 
 CALL = "image_generation_call"
-# What tells one item from another: its id, or its place in the output where it has none.
-Key: TypeAlias = str | int
+# What tells one call from another, whatever ids and places its events give it.
+Key: TypeAlias = int
 
 
 class _Content(BaseModel):
@@ -76,10 +77,10 @@ class Body(BaseModel):
     incomplete_details: Said[_Incomplete] = None
     safety_identifier: Said[str] = None
 
-    def items(self) -> dict[Key, Item]:
-        """What the model put out, in order."""
+    def items(self) -> dict[int, Item]:
+        """What the model put out, by its place."""
         listed = enumerate(self.output or ())
-        return {item.id or place: item for place, item in listed if item is not None}
+        return {place: item for place, item in listed if item is not None}
 
     def said(self, kind: str) -> str:
         """All the words of one kind: "output_text" or "refusal"."""
@@ -88,22 +89,98 @@ class Body(BaseModel):
 
 
 class Seen:
-    """What a stream has shown so far: pictures in the order of their slots, and words."""
+    """What a stream has shown so far: pictures in the order of their slots, and words.
+
+    Events name a call by its place in the output, by an id, by both or by neither, and servers
+    disagree with themselves about the ids: the place counts first.
+    """
 
     def __init__(self) -> None:
         self.images: dict[Key, Image | None] = {}
+        self.failures: dict[Key, Item] = {}
         self.words: dict[str, str] = {}
+        self._places: dict[int, Key] = {}
+        self._ids: dict[str, Key] = {}
+        self._keys = count()
 
-    def slot(self, key: Key) -> int:
-        """The slot of an item; the next free one at first sight."""
-        self.images.setdefault(key, None)
-        return list(self.images).index(key)
+    def previewed(self, id: str | None, place: int | None) -> int:
+        """The slot of a preview; one that names no call is of the one that is under way."""
+        key = self._key(id, place)
+        if not id and place is None:
+            key = next(self._open(), key)
+        names = {*self._ids.values(), *self._places.values()}
+        self._take(key, (one for one in self._open() if one not in names))
+        return self._slot(key)
 
-    def failed(self, key: Key) -> None:
+    def done(self, id: str | None, place: int | None, image: Image) -> int:
+        """The slot of a picture."""
+        key = self._key(id, place)
+        before = self.images.get(key)
+        if before and (before.id != id or (id is None and before.data != image.data)):
+            # Another picture under the same name is another call all the same.
+            key = next(self._keys)
+            self._ids |= {id: key} if id else {}
+        self._take(key, self._open())
+        self.images[key] = image
+        return self._slot(key)
+
+    def failed(self, item: Item, place: int | None) -> None:
         """An attempt came to nothing: its slot is the next one's, unless pictures follow it."""
-        after = list(self.images)[self.slot(key) :]
+        key = self._key(item.id, place)
+        self._take(key, self._open())
+        self.failures[key] = item
+        after = list(self.images)[self._slot(key) :]
         if not any(self.images[later] for later in after):
             del self.images[key]
+
+    def calls(self, body: Body) -> dict[Key, Item]:
+        """The finished calls, each but once: those of *body*, and failures that it leaves out."""
+        calls: dict[Key, Item] = {}
+        for place, item in body.items().items():
+            if item.type == CALL:
+                free = (key for key in self._named(item, place) if key not in calls)
+                calls[next(free, next(self._keys))] = item
+        return {**self.failures, **calls}
+
+    def _named(self, item: Item, place: int) -> Iterator[Key]:
+        """The calls that a finished *item* may be, the likeliest first."""
+        if item.id in self._ids:
+            yield self._ids[item.id]
+        found = item.picture()
+        for key, image in self.images.items():
+            if image and isinstance(found, Image) and image.data == found.data:
+                yield key
+        # The last to be believed: an end that leaves items out moves the others up.
+        if place in self._places:
+            yield self._places[place]
+
+    def _key(self, id: str | None, place: int | None) -> Key:
+        key = None if place is None else self._places.get(place)
+        if key is None and id:
+            key = self._ids.get(id)
+            if place is not None and key in self._places.values():
+                key = None
+        key = next(self._keys) if key is None else key
+        if place is not None:
+            self._places[place] = key
+        if id:
+            self._ids.setdefault(id, key)
+        return key
+
+    def _open(self) -> Iterator[Key]:
+        """The calls of which there are only previews."""
+        return (key for key, image in self.images.items() if image is None)
+
+    def _take(self, key: Key, free: Iterator[Key]) -> None:
+        """A call at first sight takes over a slot of previews that named another, or none."""
+        if key not in self.images:
+            left = next(free, None)
+            self.images = {key if k == left else k: image for k, image in self.images.items()}
+
+    def _slot(self, key: Key) -> int:
+        """The slot of a call; the next free one at first sight."""
+        self.images.setdefault(key, None)
+        return list(self.images).index(key)
 
 
 def decode(
@@ -111,20 +188,26 @@ def decode(
 ) -> ImageResponse:
     """A finished response object as an `ImageResponse`; *seen* is what came before it.
 
-    Pictures come first; a failed attempt takes a slot only where pictures are wanting.
+    Pictures come first; an attempt that failed, or of which nobody knows how it ended, takes a
+    slot only where pictures are wanting.
     """
     seen = seen or Seen()
     text = body.said("output_text") or seen.words.get("output_text", "")
     refusal = body.said("refusal") or seen.words.get("refusal", "")
-    calls = {key: item for key, item in body.items().items() if item.type == CALL}
+    calls = seen.calls(body)
 
     def slot(key: Key) -> Image | ImageFailure:
         item = calls.get(key)
         found = seen.images.get(key) or (item.picture() if item else None)
         return found or _why(body, text, refusal, item)
 
-    slots = [slot(key) for key in seen.images]
-    others = [slot(key) for key in calls if key not in seen.images]
+    shown = {key: slot(key) for key in seen.images}
+    others = [slot(key) for key in calls if key not in shown]
+    come = [one for one in (*shown.values(), *others) if isinstance(one, Image)]
+    enough = len(come) >= request.n
+    slots = [
+        one for key, one in shown.items() if isinstance(one, Image) or key in calls or not enough
+    ]
     slots += [one for one in others if isinstance(one, Image)]
     failed = [one for one in others if isinstance(one, ImageFailure)]
     slots += failed[: max(0, request.n - len(slots))]

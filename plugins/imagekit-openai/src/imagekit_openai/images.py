@@ -35,7 +35,7 @@ from imagekit.provider import (
 from . import _images_request as wire
 from ._account import Account
 from ._dialect import Dialect
-from ._events import next_event
+from ._events import Events, is_stream
 from ._lenient import Said, pictured, read
 from ._models import IMAGE_MODEL
 from ._notices import WHOLE, emulated
@@ -95,14 +95,15 @@ def decode(response: HttpResponse, request: ImageRequest) -> ImageResponse:
 
 
 def _slot(datum: _Datum, said: _Effective) -> Image | ImageFailure:
-    about: dict[str, Any] = {
-        "revised_prompt": datum.revised_prompt,
-        "echo": said.echo(),
-        "url": datum.url or None,
-    }
+    about: dict[str, Any] = {"revised_prompt": datum.revised_prompt, "echo": said.echo()}
     found = pictured(datum.b64_json, **about)
-    if found is None and datum.url:
-        return Image(**about)
+    if datum.url and datum.url.startswith("data:"):
+        # Bytes, and no place to fetch them from.
+        inside = None if isinstance(found, Image) else pictured(datum.url, **about)
+        found = inside or found
+    elif datum.url:
+        data = found.data if isinstance(found, Image) else None
+        return Image(data=data, url=datum.url, **about)
     return found or ImageFailure(kind="missing", reason="the entry holds no picture")
 
 
@@ -125,8 +126,9 @@ def _finished(
 
 
 def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
-    """The previews and the picture of an opened stream."""
-    while (found := (yield from next_event(opened))) is not None:
+    """The previews and the picture of a stream."""
+    events = Events(opened)
+    while (found := (yield from events.next())) is not None:
         event = read(_Event, found)
         kind = event.type or ""
         if kind.endswith(".partial_image"):
@@ -139,6 +141,13 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
                 yield from emit(ImageReady(image=slot))
             return _finished([slot], event, event.created_at, opened, request)
     raise TruncatedStreamError("the stream ended before the picture was done")
+
+
+def _answered(request: ImageRequest, answer: HttpResponse) -> Flow:
+    # Some servers answer a plain body to a request for a stream, or a stream under a plain type.
+    if is_stream(answer):
+        return (yield from streamed(request, answer))
+    return decode(answer, request)
 
 
 class OpenAIImages(Dialect):
@@ -170,15 +179,11 @@ class OpenAIImages(Dialect):
         if not stream or request.output_format in WHOLE:
             return (yield from self._whole(request))
         asked = yield from self._request(request, stream=True)
-        opened = yield from open_stream(asked)
-        # Some servers answer a plain body to a request for a stream.
-        return (
-            (yield from streamed(request, opened)) if opened.streamed else decode(opened, request)
-        )
+        return (yield from _answered(request, (yield from open_stream(asked))))
 
     def _whole(self, request: ImageRequest) -> Flow:
         asked = yield from self._request(request, stream=False)
-        return decode((yield from send(asked)), request)
+        return (yield from _answered(request, (yield from send(asked))))
 
     def _request(self, request: ImageRequest, *, stream: bool) -> Effects[HttpRequest]:
         name = self._account.settings.image_field

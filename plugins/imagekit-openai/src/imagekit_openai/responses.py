@@ -30,12 +30,12 @@ from imagekit.provider import (
 
 from ._account import Account
 from ._dialect import Dialect
-from ._events import next_event
+from ._events import Events, is_stream
 from ._images_request import VARIATION
 from ._lenient import Said, pictured, read
 from ._notices import emulated
 from ._refusals import error_from
-from ._responses_answer import CALL, Body, Item, Key, Seen, decode
+from ._responses_answer import CALL, Body, Item, Seen, decode
 from ._responses_request import encode
 
 ENDS = frozenset(f"response.{how}" for how in ("completed", "failed", "incomplete", "cancelled"))
@@ -61,11 +61,6 @@ class _Event(BaseModel):
     quality: Said[str] = None
     size: Said[str] = None
 
-    def key(self) -> Key:
-        """Which item it is about."""
-        own = self.item.id if self.item else self.item_id
-        return own or self.output_index or 0
-
     def preview(self) -> Image | None:
         """The preview it brings; one that cannot be read is none."""
         kept = {"background", "output_format", "quality", "size"}
@@ -75,9 +70,9 @@ class _Event(BaseModel):
 
 
 def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
-    """The previews, the pictures and the words of an opened stream."""
-    seen = Seen()
-    while (found := (yield from next_event(opened))) is not None:
+    """The previews, the pictures and the words of a stream."""
+    seen, events = Seen(), Events(opened)
+    while (found := (yield from events.next())) is not None:
         event = read(_Event, found)
         match event.type:
             case "response.queued":
@@ -88,15 +83,16 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
                 yield from emit(Progress(message="the picture is being made"))
             case "response.image_generation_call.partial_image":
                 if preview := event.preview():
-                    index, step = seen.slot(event.key()), event.partial_image_index or 0
+                    index = seen.previewed(event.item_id, event.output_index)
+                    step = event.partial_image_index or 0
                     yield from emit(PartialImage(index=index, step=step, image=preview))
             case "response.output_item.done" if event.item and event.item.type == CALL:
-                picture, index = event.item.picture(), seen.slot(event.key())
+                picture = event.item.picture()
                 if isinstance(picture, Image):
-                    seen.images[event.key()] = picture
+                    index = seen.done(event.item.id, event.output_index, picture)
                     yield from emit(ImageReady(index=index, image=picture))
                 else:
-                    seen.failed(event.key())
+                    seen.failed(event.item, event.output_index)
             case said if said in WORDS:
                 phase, kind = WORDS[said]
                 seen.words[kind] = seen.words.get(kind, "") + (event.delta or "")
@@ -130,7 +126,7 @@ class OpenAIResponses(Dialect):
         answer = yield from (open_stream(asked) if stream else send(asked))
         if not answer.ok:
             raise error_from(answer)
-        if answer.streamed:
+        if is_stream(answer):
             return (yield from streamed(request, answer))
         return decode(read(Body, answer.json()), answer, request)
 
