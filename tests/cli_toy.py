@@ -10,6 +10,7 @@ from typing import Any
 
 import imagekit
 from imagekit.provider import (
+    Allowed,
     Capabilities,
     Config,
     Endpoint,
@@ -44,7 +45,8 @@ class Stop(Exception):
 
 
 class Toy:
-    endpoint = None
+    name = "toy"
+    endpoint: Endpoint | None = None
     models: tuple[str, ...] = ("toy-1", "toy-2")
 
     def capabilities(self, model: str | None) -> Capabilities:
@@ -62,7 +64,7 @@ class Toy:
 
     def flow(self, request: imagekit.ImageRequest, *, stream: bool) -> Any:
         SEEN.append(request)
-        said = request.options.get("toy", {})
+        said = request.options.get(self.name, {})
         try:
             return (yield from self._flow(request, said))
         finally:
@@ -151,6 +153,8 @@ def mishap(name: str) -> BaseException:
             error = imagekit.ProtocolError("cut off", billed="possibly")
             error.checkpoint = {"job": "j-1"}
             return error
+        case "MissingCredentialError":
+            return imagekit.MissingCredentialError("a key is wanted: pass api_key=")
         case "RateLimitError":
             return imagekit.RateLimitError("too fast", **known)
     made: BaseException = getattr(imagekit, name)(f"a {name}")
@@ -160,7 +164,28 @@ def mishap(name: str) -> BaseException:
 class Needy(Toy):
     """Cannot be asked before it has a key."""
 
-    endpoint = Endpoint("https://toys.example", missing="no key: set TOY_KEY")  # type: ignore[assignment]
+    endpoint = Endpoint("https://toys.example", missing="no key: set TOY_KEY")
+
+
+class Paid(Toy):
+    """Lives somewhere, and makes but PNG."""
+
+    name = "paid"
+    endpoint = Endpoint("https://toys.example")
+
+    def capabilities(self, model: str | None) -> Capabilities:
+        known: Any = {"output_format": Allowed(values=("png",))}
+        return super().capabilities(model).model_copy(update={"parameters": known})
+
+
+class Plain(Toy):
+    """Knows of no formats."""
+
+    name = "plain"
+
+    def capabilities(self, model: str | None) -> Capabilities:
+        known: Any = {"output_format": "no"}
+        return super().capabilities(model).model_copy(update={"parameters": known})
 
 
 class Mute(Toy):
@@ -193,6 +218,7 @@ def keyless() -> Any:
 
 
 toy, needy, mute, free = Plugin(Toy), Plugin(Needy), Plugin(Mute), Plugin(Free)
+paid, plain = Plugin(Paid), Plugin(Plain)
 unset = Plugin(keyless)
 
 
@@ -201,6 +227,7 @@ def install(site: Path) -> Path:
     wanted = {
         "toy-kit": ("1.2.3", "toy = cli_toy:toy\nneedy = cli_toy:needy\nunset = cli_toy:unset\n"),
         "mute-kit": ("0.1", "mute = cli_toy:mute\nfree = cli_toy:free\n"),
+        "till-kit": ("0.4", "paid = cli_toy:paid\nplain = cli_toy:plain\n"),
         "gone-kit": ("0.2", "gone = cli_toy_that_is_not_there\ntwice = cli_toy:toy\n"),
         "twin-kit": ("0.3", "twice = cli_toy:free\n"),
     }

@@ -29,7 +29,7 @@ from imagekit._cli._words import one_line, scrubbed, size_of, slug
 from imagekit._plugins import names
 
 Run = Callable[..., Result]
-TOYS = ("free", "gone", "mute", "needy", "toy", "twice", "unset")
+TOYS = ("free", "gone", "mute", "needy", "paid", "plain", "toy", "twice", "unset")
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +178,9 @@ def test_a_variation_is_named_after_its_picture(given: str, name: str) -> None:
         (["edit", "x"], None, "nothing to edit"),
         (["edit", "-i", "-"], b"x", "so the prompt is an argument"),
         (["edit", "x", "-i", "-"], b"", "standard input is empty"),
-        (["edit", "x", "-i", "a.png", "--mask", "m.png"], None, "go together"),
-        (["edit", "x", "-i", "a.png", "--edit-where", "white"], None, "go together"),
+        (["edit", "x", "-i", "a.png", "--mask", "m.png"], None, "wants --edit-where too"),
+        (["edit", "x", "-i", "a.png", "--mask", "m.png"], None, "transparent, opaque, white or"),
+        (["edit", "x", "-i", "a.png", "--edit-where", "white"], None, "wants --mask too"),
         (["edit", "x", "-i", "a.png"], None, "No such file"),
         (["vary"], None, "nothing to vary"),
         (["generate", "x", "--base-url", "http://127.0.0.1"], None, "wants --provider"),
@@ -459,6 +460,78 @@ def test_an_ending_that_lies_is_said() -> None:
     assert toy("x", "-o", "cat").stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("ending", "format"),
+    [
+        ("jpg", "jpeg"), ("JPEG", "jpeg"), ("webp", "webp"), ("gif", "gif"), ("svg", "svg"),
+        ("png", "png"), ("picture", None),
+    ],
+)  # fmt: skip
+def test_the_ending_of_the_output_asks_for_its_format(ending: str, format: str | None) -> None:
+    assert toy("x", "-o", f"cat.{ending}").exit_code == 0
+    assert asked().output_format == format
+
+
+def test_a_format_that_is_named_wins_over_the_ending() -> None:
+    assert toy("x", "-o", "cat.png", "--format", "JPG").exit_code == 0
+    assert asked().output_format == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("who", "ending", "format"),
+    [("paid", "png", "png"), ("paid", "jpg", None), ("plain", "png", None)],
+)
+def test_an_ending_asks_for_nothing_that_the_model_is_known_to_lack(
+    who: str, ending: str, format: str | None
+) -> None:
+    words = ("-p", who, "-o", f"cat.{ending}", "--unsupported", "error")
+    assert run("generate", "x", *words).exit_code == 0
+    assert asked().output_format == format
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_picture_that_is_saved_is_named_though_standard_output_is_full(
+    words: tuple[str, ...], site: Path
+) -> None:
+    command = [sys.executable, "-m", "imagekit", "generate", "x", "-p", "toy", *words]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, env=environment(site), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    why = "cannot write to standard output: No space left on device"
+    assert done.stderr == f"imagekit: {why}; saved as 'x.png'\n"
+    assert Path("x.png").read_bytes() == cli_toy.png()
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "lines"),
+    [
+        ("raise=RateLimitError", 3, ["", "too fast"]),
+        ("interrupt=1", 130, ["; saved as 'x.png'", "stopped"]),
+        ("bare=1", 1, ["; saved as 'x.png'"]),
+    ],
+)
+def test_an_error_is_said_though_standard_output_is_gone(
+    option: str,
+    code: int,
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        with pytest.raises(SystemExit) as ended:
+            main(["generate", "x", "-p", "toy", "--json", "-O", option])
+    assert ended.value.code == code
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("imagekit")]
+    first = f"imagekit: cannot write to standard output: Broken pipe{lines[0]}"
+    assert said == [first, *(f"imagekit: {line}" for line in lines[1:])]
+
+
 # --- previews ------------------------------------------------------------------------------------
 
 
@@ -671,6 +744,21 @@ def test_an_error_brings_its_hints() -> None:
     ]
 
 
+def test_what_a_message_calls_as_python_does_is_said_in_options_too() -> None:
+    assert run("generate", "x", "-o", "x.png").stderr.endswith(
+        "\n  on the command line: say -p/--provider\n"
+    )
+    assert run("generate", "x", "-p", "unset").stderr.splitlines() == [
+        "imagekit: no key: set TOY_KEY",
+        "  the command line takes no key: set TOY_KEY",
+    ]
+    assert toy("x", "-O", "raise=MissingCredentialError").stderr.splitlines() == [
+        "imagekit: a key is wanted: pass api_key=",
+        "  the command line takes no key: set the environment variable it names",
+    ]
+    assert "command line" not in toy("x", "-O", "raise=ConfigurationError").stderr
+
+
 def test_a_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEKIT_DEBUG", "1")
     assert "Traceback" in toy("x", "-O", "raise=PluginError").stderr
@@ -695,14 +783,17 @@ def test_ctrl_c_keeps_what_came_and_closes_the_call() -> None:
     assert cli_toy.SEEN[-1] == "closed"
 
 
-def test_ctrl_c_is_said_in_json_too() -> None:
-    said = json.loads(toy("x", "-O", "interrupt=1", "--json").stdout)
-    assert said["error"] == {
-        "class": "KeyboardInterrupt",
-        "message": "stopped",
-        "billed": "possibly",
-    }
+@pytest.mark.parametrize(("who", "billed"), [("paid", "possibly"), ("toy", "no")])
+def test_ctrl_c_is_said_in_json_too(who: str, billed: str) -> None:
+    said = json.loads(run("generate", "x", "-p", who, "-O", "interrupt=1", "--json").stdout)
+    assert said["error"] == {"class": "KeyboardInterrupt", "message": "stopped", "billed": billed}
     assert said["pictures"][0]["path"] == "x.png"
+
+
+def test_ctrl_c_warns_of_a_charge_only_where_somebody_could_make_one() -> None:
+    hint = "the provider may charge for what it had begun"
+    assert hint in run("generate", "x", "-p", "paid", "-O", "interrupt=1").stderr
+    assert hint not in toy("y", "-O", "interrupt=1").stderr
 
 
 def test_ctrl_c_elsewhere_is_the_same_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -751,7 +842,7 @@ def test_a_real_ctrl_c_ends_a_call_that_waits(site: Path) -> None:
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, *words: str, width: int = 100) -> str:
     with (
-        terminal(monkeypatch, "stderr", width=width) as screen,
+        terminal(monkeypatch, "stdout", "stderr", width=width) as screen,
         pytest.raises(SystemExit) as ended,
     ):
         main(["generate", "x", "-p", "toy", *words])
@@ -776,7 +867,7 @@ def test_the_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
     said = on_terminal(monkeypatch, "-O", "sleep=0.3", "-O", "events=1", width=30)
     lines = re.findall(r"\r?\x1b\[2K([^\x1b\r\n]*)", re.sub(r"\x1b\[[\d;]*m", "", said))
     assert any(line.endswith("…") and "all over" in line for line in lines), lines
-    assert max(map(len, lines)) <= 30
+    assert max(len(line) for line in lines if "x.png" not in line) <= 30
 
 
 def test_a_failure_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -786,7 +877,7 @@ def test_a_failure_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("quiet", [True, False])
 def test_nothing_moves_where_nobody_looks(quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if quiet:
-        assert on_terminal(monkeypatch, "-q", "-O", "sleep=0.2") == ""
+        assert on_terminal(monkeypatch, "-q", "-O", "sleep=0.2") == "x.png\r\n"
     else:
         monkeypatch.setenv("FORCE_COLOR", "1")
         assert toy("x", "-O", "sleep=0.2").stderr == ""
@@ -794,11 +885,20 @@ def test_nothing_moves_where_nobody_looks(quiet: bool, monkeypatch: pytest.Monke
 
 def test_a_dumb_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        terminal(monkeypatch, "stderr", kind="dumb") as screen,
+        terminal(monkeypatch, "stdout", "stderr", kind="dumb") as screen,
         pytest.raises(SystemExit),
     ):
+        main(["generate", "x", "-p", "toy", "-q", "-O", "sleep=0.2"])
+    assert screen.text == "x.png\r\n"
+
+
+def test_no_progress_is_shown_when_the_output_is_piped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with terminal(monkeypatch, "stderr") as screen, pytest.raises(SystemExit):
         main(["generate", "x", "-p", "toy", "-O", "sleep=0.2"])
     assert screen.text == ""
+    assert capsys.readouterr().out.startswith("x.png  4x2")
 
 
 # --- what is installed ---------------------------------------------------------------------------
@@ -863,7 +963,7 @@ def test_models_are_listed_with_what_the_default_can_do() -> None:
 def test_a_model_with_free_sizes_says_its_limits() -> None:
     said = run("models", "-p", "free").stdout
     assert "free  (no model of its own)" in said
-    assert "1 to 4096 a side, multiples of 16, at most 3:1" in said
+    assert " 16 to 4096 a side, multiples of 16, at most 3:1" in said
     assert "generate (emulated: edit)" in said
 
 
@@ -907,7 +1007,7 @@ def test_a_healthy_installation_has_nothing_broken(
     assert said["python"][0] == "ok"
     assert said["[cli]"][1].startswith("click ")
     assert said["toy"] == ["ok", "toy-kit 1.2.3, model toy-1"]
-    assert said["free"] == ["ok", "mute-kit 0.1, model of nobody"]
+    assert said["free"] == ["ok", "mute-kit 0.1, no model of its own"]
     assert said["needy"] == ["note", "toy-kit 1.2.3, not set up: no key: set TOY_KEY"]
     assert said["unset"] == ["note", "toy-kit 1.2.3, not set up: no key: set TOY_KEY"]
     assert said["gone"] == ["note", "gone-kit 0.2, disabled by IMAGEKIT_DISABLED_PLUGINS"]

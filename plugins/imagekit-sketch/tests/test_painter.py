@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
-from PIL import EpsImagePlugin, ExifTags, Image, ImageChops
+from PIL import EpsImagePlugin, ExifTags, Image, ImageChops, ImageStat
 
 from imagekit_sketch import _painter
 from imagekit_sketch._compose import caption, stream
@@ -537,6 +537,20 @@ def test_every_file_says_it_is_a_sketch(told: str) -> None:
         exif = files[media].getexif()
         assert exif[ExifTags.Base.Software] == "imagekit sketch"
         assert str(exif[ExifTags.Base.ImageDescription]).startswith(claim)
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_gif_begins_with_the_finished_drawing_and_holds_it(transparent: bool) -> None:
+    data = encode(FRAMES, media="gif", compression=None, transparent=transparent, caption="")
+    gif = opened(data)
+    finished = gif.convert("RGB")
+    held = gif.info["duration"]
+    gif.seek(1)
+    last = FRAMES[-1]
+    apart = ImageChops.difference(finished, last.convert("RGB"))
+    assert max(ImageStat.Stat(apart).mean) < 12
+    assert differs(finished, gif.convert("RGB"))
+    assert held > gif.info["duration"]
 
 
 def test_a_gif_moves_for_ever_and_a_png_shows_the_last_frame() -> None:

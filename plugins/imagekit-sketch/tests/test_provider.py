@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image as Pillow
-from PIL import ImageChops
+from PIL import ImageChops, ImageStat
 
 from imagekit import (
     Client,
@@ -58,6 +58,13 @@ def test_a_gif_is_drawn_before_your_eyes() -> None:
     facts = draw(output_format="gif").image.facts
     assert facts is not None
     assert facts.animated
+
+
+def test_a_gif_shows_the_finished_picture_where_it_stands_still() -> None:
+    still = draw(output_format="gif").image.to_pil().convert("RGB")
+    done = draw(output_format="png").image.to_pil().convert("RGB")
+    apart = ImageChops.difference(still, done)
+    assert max(ImageStat.Stat(apart).mean) < 8
 
 
 def test_an_svg_is_markup_and_its_previews_are_pixels() -> None:

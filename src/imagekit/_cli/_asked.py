@@ -27,8 +27,13 @@ def fields_of(given: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
     if given.get("images"):
         fields["images"] = [_picture(word) for word in given["images"]]
     mask, where = given.get("mask"), given.get("edit_where")
-    if (mask is None) != (where is None):
-        raise click.UsageError("--mask and --edit-where go together")
+    if mask is not None and where is None:
+        raise click.UsageError(
+            "--mask wants --edit-where too: what marks the part that may change, "
+            "transparent, opaque, white or black?"
+        )
+    if where is not None and mask is None:
+        raise click.UsageError("--edit-where wants --mask too: a picture of that part")
     if mask is not None:
         fields["mask"] = {"image": mask, "edit_where": where}
     if given.get("state") is not None:

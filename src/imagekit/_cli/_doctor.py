@@ -123,4 +123,5 @@ def _loaded(client: Client, name: str, where: str) -> Finding:
         return Finding("broken", name, f"{where}: {error}")
     if endpoint is not None and endpoint.missing is not None:
         return Finding("note", name, f"{where}, not set up: {endpoint.missing}")
-    return Finding("ok", name, f"{where}, model {able.model or 'of nobody'}")
+    model = f"model {able.model}" if able.model else "no model of its own"
+    return Finding("ok", name, f"{where}, {model}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from .._errors import (
     ConfigurationError,
     ContentRejectedError,
     ImagekitError,
+    MissingCredentialError,
     ProtocolError,
     ProviderError,
     RequestError,
@@ -67,12 +69,15 @@ def dumped(data: object) -> str:
     return json.dumps(data, default=str)
 
 
-def say(error: BaseException) -> None:
-    """One line on standard error, and the hints there are; a traceback only where asked for."""
+def say(error: BaseException, *, free: bool = False) -> None:
+    """One line on standard error, and the hints there are; a traceback only where asked for.
+
+    *free* says that nothing can have been charged for.
+    """
     if os.environ.get("IMAGEKIT_DEBUG") == "1":
         traceback.print_exception(error, file=sys.stderr)
     click.secho(f"imagekit: {message(error)}", fg="red", err=True)
-    for hint in _hints(error):
+    for hint in _hints(error, free):
         click.echo(f"  {scrubbed(hint)}", err=True)
 
 
@@ -87,7 +92,7 @@ def message(error: BaseException) -> str:
     return f"this should not have happened: {scrubbed(repr(error))}"
 
 
-def as_data(error: BaseException) -> dict[str, Any]:
+def as_data(error: BaseException, *, free: bool = False) -> dict[str, Any]:
     """What is known of *error*, for JSON."""
     known = (
         "provider", "status", "code", "param", "request_id", "retry_after", "billed",
@@ -97,17 +102,19 @@ def as_data(error: BaseException) -> dict[str, Any]:
     if isinstance(error, ImagekitError):
         about = {name: getattr(error, name) for name in known if hasattr(error, name)}
     elif isinstance(error, KeyboardInterrupt):
-        about["billed"] = "possibly"
+        about["billed"] = "no" if free else "possibly"
     return {"class": type(error).__name__, "message": message(error), **about}
 
 
-def _hints(error: BaseException) -> Iterator[str]:
+def _hints(error: BaseException, free: bool) -> Iterator[str]:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         yield f"{error.ctx.command_path} --help says more"
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) and not free:
         yield "the provider may charge for what it had begun"
     if not isinstance(error, ImagekitError):
         return
+    if isinstance(error, ConfigurationError):
+        yield from _here(error)
     if isinstance(error, ContentRejectedError) and error.categories:
         yield f"objected to: {', '.join(error.categories)}"
     said = [f"status {error.status}"] if error.status is not None else []
@@ -125,6 +132,16 @@ def _hints(error: BaseException) -> Iterator[str]:
         ]
     if error.checkpoint is not None:
         yield f"to finish it later: {dumped(dict(error.checkpoint))}"
+
+
+def _here(error: ConfigurationError) -> Iterator[str]:
+    """What the command line calls that which the message calls as Python does."""
+    if isinstance(error, MissingCredentialError):
+        named = re.search(r"\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b", str(error))
+        variable = named[0] if named else "the environment variable it names"
+        yield f"the command line takes no key: set {variable}"
+    elif "provider=" in str(error):
+        yield "on the command line: say -p/--provider"
 
 
 def warn(text: object) -> None:

@@ -118,7 +118,8 @@ def _show(name: str, able: Capabilities, named: tuple[str, ...]) -> None:
 def _sizes(rule: SizeRule) -> str:
     if rule.sizes:
         return ", ".join(rule.sizes)
-    edges = f"{rule.low_edge} to {rule.high_edge or 'any'} a side"
+    least = -(-rule.low_edge // rule.multiple) * rule.multiple
+    edges = f"{least} to {rule.high_edge or 'any'} a side"
     words = [edges, f"multiples of {rule.multiple}" if rule.multiple > 1 else ""]
     words += [f"at most {rule.ratio:g}:1" if rule.ratio else ""]
     return ", ".join(word for word in words if word)

@@ -63,6 +63,14 @@ def names(output: str | None, stem: str, n: int, format: str | None) -> Names:
     return Names(output.removesuffix(ending), ending, n, format)
 
 
+_FORMATS = {ending: ending for ending in ("png", "jpeg", "webp", "gif", "svg")} | {"jpg": "jpeg"}
+
+
+def format_of(output: str | None) -> str | None:
+    """The format that the ending of `-o` *output* names, if it names one."""
+    return _FORMATS.get(Path(output or "").suffix[1:].lower())
+
+
 def check(path: Path, *, force: bool) -> None:
     """Raise where *path* cannot be written to, or would lose what is there."""
     if path.is_dir():
@@ -150,9 +158,14 @@ def hand_over(data: bytes) -> str | None:
         stream.write(data)
         stream.flush()
     except OSError as error:
-        # What is still buffered would fail once more when the process ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-        return f"cannot write to standard output: {error.strerror or error}"
+        return given_up(error)
     return None
+
+
+def given_up(error: OSError) -> str:
+    """Write no more to standard output; says why, which is *error*."""
+    # What is still buffered would fail once more when the process ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return f"cannot write to standard output: {error.strerror or error}"

@@ -44,7 +44,7 @@ _common = _options(
     click.option("--size", help="Pixels (1536x864), an aspect ratio (16:9) or one at 16:9@2K."),
     click.option("--quality", help="In the model's words."),
     click.option("--background", type=click.Choice(["auto", "opaque", "transparent"])),
-    click.option("--format", "output_format", help="png, jpeg, webp …"),
+    click.option("--format", "output_format", help="png, jpeg, webp …  [default: -o's]"),
     click.option("--compression", "output_compression", type=click.IntRange(0, 100)),
     click.option("--seed", type=int, help="The same seed, the same picture, where that is so."),
     click.option("--negative", "negative_prompt", help="What should not be in it."),
@@ -143,7 +143,7 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
     fields = fields_of(given, prompt)
 
     from ._call import How, called
-    from ._output import names
+    from ._output import format_of, names
     from ._results import Destination
 
     output = None if stdout else given["output"]
@@ -154,6 +154,7 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
         base_url=given["base_url"],
         deadline=given["deadline"],
         options=options,
+        ending=None if given["output_format"] else format_of(output),
         save_previews=given["save_partials"],
         save_state=given["save_state"],
         replace_state=same or given["force"],

@@ -32,8 +32,9 @@ TAIL = 60
 
 
 def worth_showing() -> bool:
-    """Whether standard error is a terminal that can redraw a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether all output goes to a terminal, and to one that can redraw a line."""
+    looked_at = sys.stderr.isatty() and sys.stdout.isatty()
+    return looked_at and os.environ.get("TERM") != "dumb"
 
 
 class Shown:

@@ -48,7 +48,7 @@ class Report:
         if verbose and self.response is not None:
             _details(self.response)
         if self.error is not None:
-            say(self.error)
+            say(self.error, free=self.results.free)
 
     def _picture(self, kept: Kept, *, quiet: bool) -> None:
         image, placed = kept.image, kept.placed
@@ -99,8 +99,16 @@ class Report:
             )
             found["state"] = str(self.state) if self.state else None
         if self.error is not None:
-            found["error"] = as_data(self.error)
+            found["error"] = as_data(self.error, free=results.free)
         return found
+
+    def unsaid(self, why: str) -> None:
+        """Say on standard error what matters, where standard output takes no more."""
+        paths = [kept.placed.path for kept in self.results.pictures]
+        saved = ", ".join(repr(str(path)) for path in paths if path is not None)
+        fail(f"{why}; saved as {saved}" if saved else why)
+        if self.error is not None:
+            say(self.error, free=self.results.free)
 
 
 def _picture(kept: Kept) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Results:
 
     destination: Destination
     save_previews: bool = False
+    free: bool = False  # whoever is asked works in this process: nothing can be charged for
     pictures: list[Kept] = field(default_factory=list)
     failures: list[tuple[int, ImageFailure, Path | None]] = field(default_factory=list)
     previews: list[Placed] = field(default_factory=list)

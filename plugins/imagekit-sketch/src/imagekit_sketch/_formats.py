@@ -76,12 +76,13 @@ def _gif(
         last = _flat(frames[-1]).quantize(256)
         steps = [_flat(frame).quantize(palette=last) for frame in frames]
     file = io.BytesIO()
-    steps[0].save(
+    # Whatever shows one frame, shows the first: the finished drawing leads, and then it is made.
+    steps[-1].save(
         file,
         "GIF",
         save_all=True,
-        append_images=steps[1:],
-        duration=[_STEP] * (len(steps) - 1) + [_HOLD],
+        append_images=steps[:-1],
+        duration=[_HOLD] + [_STEP] * (len(steps) - 1),
         loop=0,
         disposal=2 if transparent else 1,
         comment=_told(caption).encode(),
@@ -114,7 +115,8 @@ def encode(
     transparent: bool,
     caption: str,
 ) -> bytes:
-    """The last frame as a png, jpeg or webp file, or all the frames as an endless gif.
+    """The last frame as a png, jpeg or webp file, or all the frames as an endless gif,
+    which begins with the last.
 
     Every file says that it is a sketch. `compression` is the quality of a jpeg or webp, 100 being
     the best, and means nothing to the others. Without `transparent` the picture lies on white, as
