@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 # A server that is built once stays where the user's caches are.
@@ -14,6 +15,10 @@ _cache = tempfile.TemporaryDirectory(prefix="imagekit-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
 for _name in ("IMAGEKIT_PROVIDER", "IMAGEKIT_DISABLED_PLUGINS"):
     os.environ.pop(_name, None)
+
+# What is covered must not hang on a throw of dice.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 from toys import Driver, Server  # noqa: E402  # only now: it imports stevedore
 

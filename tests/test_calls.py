@@ -364,7 +364,7 @@ def test_what_is_asked_wrongly_is_one_clear_error(fields: dict[str, Any], why: s
 def test_trouble_of_the_whole_request_names_no_field() -> None:
     with pytest.raises(RequestError) as found:
         client().generate("", provider="one")
-    assert str(found.value) == "a request needs a prompt, a picture, or both"
+    assert str(found.value) == "a request needs a prompt, a picture, or both: neither was given"
 
 
 @pytest.mark.parametrize("prompt", [None, 7, ["a"], b"a"])
@@ -427,7 +427,7 @@ def broken(flow: Any, **able: Any) -> Any:
         (lambda request: None, "'toy' failed: TypeError"),
         (lambda request: 1 / 0, "'toy' failed: ZeroDivisionError"),
         (lambda request: iter([]), "must return an ImageResponse, not NoneType"),
-        (lambda request: iter(["effect"]), "effects only, not 'effect'"),
+        (lambda request: iter(["effect"]), "proper ones, not 'effect'"),
     ],
 )
 def test_a_flow_that_is_none_is_the_plugins_error(flow: Any, why: str) -> None:

@@ -296,7 +296,7 @@ async def test_leaving_the_client_closes_what_is_its_own(server: Server) -> None
     server.does(answers())
     async with AsyncClient(**settings(Streaming(server.url))) as client:
         await client.generate("a cat")
-        (http,) = client._transport._ours
+        (http,) = client._transport._ours.values()
     assert http.is_closed
 
 

@@ -121,16 +121,48 @@ def _command(line: str) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
+class _Prints:
+    """A `print` that remembers what was said on which line of a page."""
+
+    def __init__(self) -> None:
+        self.said: dict[int, str] = {}
+
+    def __call__(self, *words: object) -> None:
+        self.said[sys._getframe(1).f_lineno] = " ".join(map(str, words))
+
+
+def _untrue(page: Path, said: dict[int, str]) -> list[str]:
+    """The lines whose comment is not what they printed; … stands for anything."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    claims = {
+        number: re.search(r"^\s*print\(.*\)  # (.*)$", line) for number, line in enumerate(lines, 1)
+    }
+    return [
+        f"{page.name}:{number}: {claim[1]!r} is {said.get(number)!r}"
+        for number, claim in claims.items()
+        if claim
+        and not re.fullmatch(re.escape(claim[1]).replace("…", ".*"), said.get(number, ""), re.S)
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_the_page_shows_works(page: Path, folder: Path) -> None:
+def test_what_the_page_shows_works_and_prints_what_it_says(page: Path, folder: Path) -> None:
     parsers = [
         SkipParser(),
         PythonCodeBlockParser(),
         CodeBlockParser(language="console", evaluator=_commands),
     ]
     document = Document.parse(str(page), *parsers)
+    document.namespace["print"] = prints = _Prints()
     for example in document.examples():
         example.evaluate()
+    assert _untrue(page, prints.said) == []
+
+
+def test_a_comment_that_is_untrue_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("print(1)  # 2\n\nprint('so it is')  # so…\n", encoding="utf-8")
+    assert _untrue(page, {1: "1", 3: "so it is"}) == ["page.md:1: '2' is '1'"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -156,6 +188,28 @@ def test_each_error_event_and_hook_is_in_the_docs() -> None:
     assert all(hasattr(_events, name) for name in events)
     missing = [name for name in (*errors, *events, "Completed", *hooks) if f"`{name}" not in text]
     assert not missing
+
+
+def test_each_keyword_argument_and_variable_is_in_the_reference() -> None:
+    from imagekit._fields import HowFields
+
+    page = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    client = inspect.signature(imagekit.Client).parameters.values()
+    arguments = [one.name for one in client if one.kind is one.KEYWORD_ONLY]
+    source = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("src/imagekit/**/*.py"))
+    variables = set(re.findall(r"IMAGEKIT_[A-Z_]+", source))
+    assert len(variables) == 3
+    verbs = ("generate", "edit", "vary", "run", "stream", "open_image", "fetch")
+    wanted = {*HowFields.__annotations__, *arguments, *variables, *verbs, "unsupported", "model"}
+    assert not [name for name in sorted(wanted) if f"`{name}`" not in page]
+
+
+def test_each_page_is_reached_from_the_index_and_from_the_readme() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in ROOT.glob("docs/*.md")} - {"index.md"}
+    assert pages <= set(re.findall(r"\]\(([^)]+)\)", index))
+    assert {f"docs/{page}" for page in pages} <= set(re.findall(r"\]\(([^)]+)\)", readme))
 
 
 def test_the_docs_draw_the_errors_as_the_code_does() -> None:

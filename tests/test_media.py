@@ -104,6 +104,10 @@ SAMPLES = {
     "webp animated": (moving("WEBP"), MediaFacts("image/webp", *SIZE, False, True, False)),
     "webp c2pa": (WEBP_C2PA, MediaFacts("image/webp", *SIZE, True, False, True)),
     "gif": (GIF, MediaFacts("image/gif", *SIZE, False, False, False)),
+    "gif with an unknown block": (
+        GIF[:-1] + b"\x01" + GIF[-1:],
+        MediaFacts("image/gif", *SIZE, False, False, False),
+    ),
     "gif transparent": (
         holed_gif(),
         MediaFacts("image/gif", *SIZE, True, False, False),

@@ -296,9 +296,9 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("name", "content", "why"),
         [
-            ("missing.png", None, "cannot read <ImageInput source: .*missing.png>: No such file"),
-            ("empty.png", b"", "empty.png> is empty"),
-            ("text.png", b"an otter", "text.png> is no picture of a type we know"),
+            ("missing.png", None, "cannot read the picture .*missing.png: No such file"),
+            ("empty.png", b"", "empty.png is empty"),
+            ("text.png", b"an otter", "text.png is no picture of a type we know"),
         ],
     )
     def test_a_file_that_is_no_picture_is_one_error_before_any_network(

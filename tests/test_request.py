@@ -141,7 +141,7 @@ def test_what_is_no_size_says_what_one_is(size: Any) -> None:
 def test_a_request_goes_to_json_and_back() -> None:
     request = ImageRequest(
         prompt="a hat",
-        images=(ImageInput(data=b"\xfb\xef\xff"), ImageInput(path=Path("b.png"))),
+        images=(ImageInput(data=b"\xfb\xef\xff"), ImageInput(file_id="file-1")),
         mask=MASK,
         model="toy-1",
         n=3,
@@ -153,6 +153,43 @@ def test_a_request_goes_to_json_and_back() -> None:
         unsupported="error",
     )
     assert ImageRequest.model_validate_json(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"prompt": "x", "images": ["/etc/passwd"]},
+        {"prompt": "x", "images": [{"path": "/etc/passwd"}]},
+        {"prompt": "x", "images": [{"data": ""}], "mask": {"image": "a", "edit_where": "white"}},
+    ],
+)
+def test_a_request_that_comes_as_data_names_no_file(wanted: Any) -> None:
+    with pytest.raises(ValidationError, match="a path is given in code"):
+        ImageRequest.model_validate(wanted)
+
+
+def test_a_request_in_code_may_name_files() -> None:
+    wanted: dict[str, Any] = {
+        "prompt": "x",
+        "images": ["a.png", {"path": "b.png"}],
+        "mask": {"image": "c.png", "edit_where": "white"},
+    }
+    request = ImageRequest(**wanted)
+    assert [one.path for one in request.images] == [Path("a.png"), Path("b.png")]
+    assert request.mask is not None
+    assert request.mask.image.path == Path("c.png")
+
+
+@pytest.mark.parametrize("given", ["jpg", "JPG", "JPEG", "jpeg"])
+def test_a_format_is_known_by_its_usual_names(given: str) -> None:
+    assert ImageRequest(prompt="x", output_format=given).output_format == "jpeg"
+
+
+def test_a_repr_is_short_and_holds_what_was_said() -> None:
+    shown = repr(ImageRequest(prompt="x" * 5000, n=2))
+    assert len(shown) < 200
+    assert "n=2" in shown
+    assert "seed" not in shown
 
 
 @pytest.mark.parametrize("mode", ["validation", "serialization"])

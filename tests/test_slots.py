@@ -259,9 +259,10 @@ def test_an_echo_that_disagrees_with_the_bytes_is_a_notice(echo: Any, features: 
     assert all(notice.kind == "delivered-differs" for notice in found)
 
 
-def test_bytes_of_no_known_type_disagree_with_nothing() -> None:
+def test_bytes_of_no_known_type_are_kept_and_said_to_be_none() -> None:
     odd = Image(data=b"what", echo={"size": "2x2", "output_format": "png"})
-    assert differences(odd) == []
+    [notice] = differences(odd)
+    assert (notice.feature, notice.used) == ("media_type", "of no type we know")
 
 
 def test_a_difference_stands_in_the_response() -> None:
@@ -390,3 +391,19 @@ def test_a_flow_may_tell_pictures_and_return_none_of_them(driver: Driver) -> Non
     toy = Scripted(lambda request: told(ImageReady(image=shade(1))))
     found = driver.call(lambda c: c.generate("a"), provider="toy", plugins=plugins(toy=toy))
     assert found.image == shade(1)
+
+
+def test_a_picture_has_one_slot_though_the_response_counts_otherwise() -> None:
+    image = Image(data=picture())
+
+    def flow() -> Flow:
+        yield from emit(ImageReady(index=1, image=image))
+        return ImageResponse(slots=(image,))
+
+    found = play(ended(flow(), ImageRequest(prompt="x", n=2), _as_it_is)).response
+    assert [slot.kind for slot in found.slots] == ["missing", "image"]
+
+
+def _as_it_is(image: Image) -> Effects[Image]:
+    return image
+    yield

@@ -101,7 +101,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names.spl
 __all__ = sorted(_MODULE)  # the names are spelt out above
 
 
-def __getattr__(name: str) -> Any:
+def _looked_up(name: str) -> Any:
     if name == "__version__":
         from ._version import version
 
@@ -116,7 +116,12 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({"__version__", *__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, which would take a misspelt name for anything at all.
+    __getattr__ = _looked_up
 
 
 def _warn() -> None:

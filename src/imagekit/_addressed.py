@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from ._errors import ConfigurationError, PluginError, ProtocolError
+from ._errors import ConfigurationError, ImagekitError, PluginError, ProtocolError
 from ._flow import Effect, Effects, Open, Send, transform
-from ._http import Endpoint, HttpRequest, HttpResponse
+from ._http import Endpoint, HttpRequest
+from ._hushed import Hush
+from ._image import short_url
 
 T = TypeVar("T")
-# Whose values are secrets, among the headers that authorize a request; the others name accounts.
-_SECRET = re.compile(r"auth|key|token|secret|signature|cookie", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -30,12 +29,15 @@ def checked_base(url: str) -> str:
     try:
         parts = urlsplit(url)
         origin(parts)
-    except ValueError as error:
-        raise ConfigurationError(f"base_url {url!r} is no URL: {error}") from error
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigurationError(f"base_url {url!r} must begin with https:// or http:// and a host")
+    except ValueError:
+        # Neither is quoted whole: a password may be in it.
+        raise ConfigurationError(f"base_url {short_url(url)!r} is no URL") from None
     if parts.username or parts.password:
         raise ConfigurationError("base_url must not hold a user name or password")
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ConfigurationError(
+            f"base_url {short_url(url)!r} must begin with https:// or http:// and a host"
+        )
     return url
 
 
@@ -82,25 +84,20 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
             raise PluginError(f"a provider may only read from another host, not {request.method}")
         return replace(request, url=url, headers={}, stranger=True), {}
 
+    hush = Hush()
+
     def handle(effect: Effect) -> Effects[Any]:
-        if not isinstance(effect, Send | Open):
-            return (yield effect)
-        request, own = yield from resolved(effect.request)
-        return _hushed((yield replace(effect, request=request)), own)
+        if isinstance(effect, Send | Open):
+            request, own = yield from resolved(effect.request)
+            hush.learn(own)
+            effect = replace(effect, request=request)
+        try:
+            return hush.reply((yield effect))
+        except ImagekitError as error:
+            hush.error(error)
+            raise
 
     return transform(flow, handle)
-
-
-def _hushed(response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
-    """A refusal without the key that it quotes, before anybody inside can see or repeat it."""
-    if response.ok:
-        return response
-    body = response.body
-    for name, value in credentials.items():
-        secret = value.rpartition(" ")[2].encode()
-        if _SECRET.search(name) and len(secret) >= 8:
-            body = body.replace(secret, "…".encode())
-    return replace(response, body=body)
 
 
 def _writable(credentials: Mapping[str, str]) -> Mapping[str, str]:

@@ -125,9 +125,9 @@ def _limits(how: Mapping[str, Any], policy: RetryPolicy) -> tuple[float | None, 
 
 
 def request_of(fields: Mapping[str, Any]) -> ImageRequest:
-    """An `ImageRequest`, or one clear `RequestError` that names the field and the trouble."""
+    """An `ImageRequest` from what code says, or one clear `RequestError` that says where."""
     try:
-        return ImageRequest.model_validate(dict(fields))
+        return ImageRequest(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])

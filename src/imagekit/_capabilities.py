@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -43,9 +43,9 @@ Support: TypeAlias = Literal["yes", "no", "unknown"] | Allowed
 class SizeRule(Value):
     """Which sizes a model makes, in pixels: a closed list, or any within the limits."""
 
-    sizes: tuple[str, ...] = ()
-    multiple: int = 1
-    low_edge: int = 1
+    sizes: tuple[Annotated[str, Field(pattern=r"^([1-9]\d*x[1-9]\d*|auto)$")], ...] = ()
+    multiple: int = Field(default=1, ge=1)
+    low_edge: int = Field(default=1, ge=1)
     high_edge: int | None = None
     ratio: float | None = None
     low_pixels: int = 1
@@ -83,9 +83,9 @@ class Capabilities(Value):
     operations: frozenset[Operation] = frozenset({"generate"})
     emulates: frozenset[Operation] = frozenset()
     streaming: bool = False
-    max_images: int | None = None
-    max_images_streamed: int | None = None
-    max_inputs: int | None = None
+    max_images: int | None = Field(default=None, ge=1)
+    max_images_streamed: int | None = Field(default=None, ge=1)
+    max_inputs: int | None = Field(default=None, ge=0)
     inputs: frozenset[Transport] = frozenset({"bytes"})
     mask: EditWhere | None = None
     size: SizeRule | None = None

@@ -54,6 +54,12 @@ class _Client:
         return self._calls.planned(None, {**fields, "prompt": _prompt(given)}, stream=True)
 
 
+def _some(images: Inputs, verb: str) -> Inputs:
+    if images is None or (isinstance(images, Sequence) and not len(images)):
+        raise RequestError(f"there is nothing to {verb}: no picture was given")
+    return images
+
+
 def _prompt(given: object) -> str:
     if not isinstance(given, str):
         raise RequestError(f"a prompt is text, not {type(given).__name__}")
@@ -99,12 +105,12 @@ class Client(_Client):
 
     def edit(self, prompt: str, images: Inputs, **fields: Unpack[EditFields]) -> ImageResponse:
         """Change pictures as a prompt says; with a mask, only where it marks."""
-        asked = {**fields, "prompt": _prompt(prompt), "images": images}
+        asked = {**fields, "prompt": _prompt(prompt), "images": _some(images, "edit")}
         return self._run(self._calls.planned(None, asked))
 
     def vary(self, images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures like a given one."""
-        return self._run(self._calls.planned(None, {**fields, "images": images}))
+        return self._run(self._calls.planned(None, {**fields, "images": _some(images, "vary")}))
 
     def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
         """Do what *request* asks."""
@@ -172,12 +178,14 @@ class AsyncClient(_Client):
         self, prompt: str, images: Inputs, **fields: Unpack[EditFields]
     ) -> ImageResponse:
         """Change pictures as a prompt says; with a mask, only where it marks."""
-        asked = {**fields, "prompt": _prompt(prompt), "images": images}
+        asked = {**fields, "prompt": _prompt(prompt), "images": _some(images, "edit")}
         return await self._run(self._calls.planned(None, asked))
 
     async def vary(self, images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures like a given one."""
-        return await self._run(self._calls.planned(None, {**fields, "images": images}))
+        return await self._run(
+            self._calls.planned(None, {**fields, "images": _some(images, "vary")})
+        )
 
     async def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
         """Do what *request* asks."""

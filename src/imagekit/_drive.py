@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
-from ._errors import ImagekitError
+from ._errors import DeadlineExceededError
 from ._events import ImageEvent
 from ._flow import (
     Call,
@@ -35,6 +35,8 @@ from ._transport import SyncTransport
 T = TypeVar("T")
 # Seconds that whoever leaves waits for threads whose work cannot be stopped.
 PATIENCE = 2.0
+# How many effects a flow may still ask for when its time is over: enough to say what it has.
+GRACE = 10_000
 
 
 def drive(
@@ -47,6 +49,7 @@ def drive(
     opened = ExitStack()
     received: Iterator[Received] = iter(())
     step: Callable[[], Effect] = partial(next, flow)
+    grace = GRACE
     try:
         while True:
             reply: Any = None
@@ -55,6 +58,11 @@ def drive(
             except StopIteration as stop:
                 result: T = stop.value
                 return result
+            if scope.over:
+                grace -= 1
+                if not grace:
+                    # It was told, and goes on all the same.
+                    raise DeadlineExceededError("the deadline for the call passed")
             try:
                 match proper(effect):
                     case Emit(event):
@@ -90,9 +98,9 @@ def drive(
             else:
                 step = partial(flow.send, reply)
     finally:
-        with suppress(ImagekitError):
-            opened.close()
-        flow.close()
+        # Closing has nothing to say any more, whatever a plugin's own cleaning up does.
+        quietly(opened.close)()
+        quietly(flow.close)()
 
 
 def run(flow: Effects[T], transport: SyncTransport, scope: Scope) -> T:

@@ -78,3 +78,14 @@ ImageEvent: TypeAlias = Annotated[
     Queued | Progress | Text | PartialImage | ImageReady | ImageFailed | Noticed | Completed,
     Field(discriminator="kind"),
 ]
+
+EVENTS = (
+    Queued,
+    Progress,
+    Text,
+    PartialImage,
+    ImageReady,
+    ImageFailed,
+    Noticed,
+    Completed,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._blob import Blob
 from ._errors import ImagekitError, ProtocolError, ProviderError, RequestError
 from ._flow import Effects, notice, send
 from ._http import HttpRequest
@@ -12,7 +13,10 @@ from ._response import Notice
 
 def fetched(url: str) -> Effects[bytes]:
     """The bytes behind *url*, which a caller gave as an input picture."""
-    answer = yield from send(HttpRequest("GET", url, billable=False, stranger=True))
+    try:
+        answer = yield from send(HttpRequest("GET", url, billable=False, stranger=True))
+    except ProtocolError as error:
+        raise RequestError(f"the input picture at {short_url(url)}: {error}") from error
     if not answer.ok:
         raise RequestError(f"the input picture at {short_url(url)} answered {answer.status}")
     return answer.body
@@ -37,6 +41,8 @@ def filled(image: Image, *, wanted: bool = True) -> Effects[Image]:
 
 def downloaded(url: str) -> Effects[bytes]:
     """The picture behind a result's *url*; raises where there is none."""
+    if url.startswith("data:"):
+        return bytes(Blob(url))
     answer = yield from send(HttpRequest("GET", url, billable=False))
     if not answer.ok:
         raise ProviderError(f"{short_url(url)} answered {answer.status}", status=answer.status)

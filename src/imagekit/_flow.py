@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ._capabilities import Capabilities
 from ._errors import PluginError
-from ._events import ImageEvent, Noticed
+from ._events import EVENTS, ImageEvent, Noticed
 from ._framing import ServerSentEvent
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse
 from ._request import ImageRequest
@@ -97,10 +97,26 @@ Flow: TypeAlias = Generator[Effect, Any, ImageResponse]
 
 
 def proper(effect: Effect) -> Effect:
-    """*effect*, if it is one: a plugin may yield anything at all."""
-    if isinstance(effect, Send | Open | Receive | Sleep | Call | Gather | Emit | Checkpoint):
-        return effect
-    raise PluginError(f"a flow may yield effects only, not {effect!r}")
+    """*effect*, if it is one and can be performed: a plugin may yield anything at all."""
+    match effect:
+        case Send(request) | Open(request):
+            fine = isinstance(request, HttpRequest) and isinstance(request.url, str)
+        case Sleep(seconds):
+            fine = isinstance(seconds, int | float) and seconds >= 0
+        case Call(function, stop):
+            fine = callable(function) and (stop is None or callable(stop))
+        case Gather(flows, limit):
+            fine = isinstance(flows, tuple) and (limit is None or limit >= 1)
+            fine = fine and all(isinstance(flow, Generator) for flow in flows)
+        case Emit(event):
+            fine = isinstance(event, EVENTS)
+        case Receive() | Checkpoint():
+            fine = True
+        case _:
+            fine = False
+    if not fine:
+        raise PluginError(f"a flow may yield effects only, and proper ones, not {effect!r}")
+    return effect
 
 
 class Provider(Protocol):
@@ -218,7 +234,7 @@ def transform(
     try:
         while True:
             try:
-                effect = step()
+                effect = proper(step())
             except StopIteration as stop:
                 return cast(T, stop.value)
             if isinstance(effect, Gather):

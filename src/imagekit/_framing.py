@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._errors import ProtocolError
+from ._json import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,13 @@ class ServerSentEvent:
     def json(self) -> Any:
         """The data as JSON, in which a `Blob` may stand for a string; else a `ProtocolError`."""
         try:
-            return json.loads(self.data)
+            return parsed(self.data)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"expected JSON in an event, got {self.data[:80]!r}") from error
+
+
+# As much as a whole answer may be.
+MOST_HELD = 256 * 2**20
 
 
 class LineDecoder:
@@ -31,6 +35,7 @@ class LineDecoder:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._held = 0
         self._held_return = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -48,17 +53,22 @@ class LineDecoder:
                 break
             yield b"".join((*self._pieces, chunk[start:end]))
             self._pieces.clear()
+            self._held = 0
             self._held_return = back >= 0 and back + 1 == len(chunk)
             start = end + (2 if 0 <= back == feed - 1 else 1)
             if 0 <= feed < start:
                 feed = chunk.find(b"\n", start)
         if start < len(chunk):
             self._pieces.append(chunk[start:])
+            self._held += len(chunk) - start
+            if self._held > MOST_HELD:
+                raise ProtocolError(f"a line of the stream is longer than {MOST_HELD} bytes")
 
     def rest(self) -> bytes:
         """What is left after the last end of line."""
         left = b"".join(self._pieces)
         self._pieces.clear()
+        self._held = 0
         return left
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._errors import ProtocolError
+from ._json import parsed
 
 if TYPE_CHECKING:
     from ._flow import Effects
@@ -80,7 +80,7 @@ class HttpResponse:
     def json(self) -> Any:
         """The body as JSON, in which a `Blob` may stand for a string; else a `ProtocolError`."""
         try:
-            return json.loads(self.body)
+            return parsed(self.body)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(
                 f"expected JSON, got {self.body[:80]!r}", status=self.status

@@ -162,6 +162,31 @@ class ProviderFile(Value):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # see Mask
 
 
+_NO_PATH = (
+    "in data, a picture given as text is a URL or a data URL; a path is given in code, to a verb "
+    "or as a pathlib.Path"
+)
+
+
+def _path(given: object) -> object:
+    # A request may come from a stranger as JSON, and must not name files to read.
+    if isinstance(given, str):
+        raise ValueError(_NO_PATH)
+    return given
+
+
+def in_code(given: Any) -> Any:
+    """*given* as code may say it, where text that is no URL is a path; data may not."""
+    match given:
+        case str() if not given.startswith(("data:", "http://", "https://")):
+            return Path(given)
+        case Mapping() if isinstance(given.get("path"), str):
+            return {**given, "path": Path(given["path"])}
+        case list() | tuple():
+            return tuple(in_code(one) for one in given)
+    return given
+
+
 class ImageInput(Value):
     """A picture that goes in: bytes, a path, a URL or a provider's file, and its role.
 
@@ -170,11 +195,18 @@ class ImageInput(Value):
     """
 
     data: Data | None = Field(default=None, repr=False)
-    path: Path | None = None
+    path: Annotated[Path | None, BeforeValidator(_path)] = None
     url: str | None = Field(default=None, repr=False)
     file_id: str | None = None
     role: str = "source"
     name: str | None = None
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None:
+            BaseModel.__init__(self, **in_code(fields))
+
+        __init__.__pydantic_base_init__ = True
 
     @model_validator(mode="before")
     @classmethod
@@ -200,10 +232,15 @@ class ImageInput(Value):
         stem = Path(self.name or (self.path.name if self.path else "image")).stem or "image"
         return f"{stem}.{extension(self.media_type)}"
 
-    def __repr__(self) -> str:
-        what = f"{len(self.data)} bytes" if self.data is not None else None
+    @property
+    def named(self) -> str:
+        """What to call it in a message: its path, its id, its URL, or how many bytes it is."""
+        what = f"of {len(self.data)} bytes" if self.data is not None else None
         what = what or str(self.path or self.file_id or short_url(self.url))
-        return f"<ImageInput {self.role}: {what if len(what) <= 200 else what[:200] + '…'}>"
+        return what if len(what) <= 200 else what[:200] + "…"
+
+    def __repr__(self) -> str:
+        return f"<ImageInput {self.role}: {self.named.removeprefix('of ')}>"
 
     __str__ = __repr__
 
@@ -224,7 +261,9 @@ def _given(given: Any) -> Any:
             return {"data": base64.b64decode(text, validate=True)}
         case str() if given.startswith(("http://", "https://")):
             return {"url": given}
-        case str() | os.PathLike():
+        case str():
+            raise ValueError(_NO_PATH)
+        case os.PathLike():
             return {"path": Path(given)}
         case ProviderFile():
             return {"file_id": given.id}
@@ -248,7 +287,7 @@ class Mask(Value):
     edit_where: EditWhere
 
     def __init__(self, image: InputLike, *, edit_where: EditWhere) -> None:
-        BaseModel.__init__(self, image=image, edit_where=edit_where)
+        BaseModel.__init__(self, image=in_code(image), edit_where=edit_where)
 
     # As in RootModel: pydantic validates by itself, so that what is missing is its error to give.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -256,7 +295,9 @@ class Mask(Value):
 
 def short_url(url: str | None) -> str:
     """A URL without its query and user, which may be what lets anyone in."""
-    head, mark, _ = (url or "").partition("?")
+    head, mark, _ = (url or "")[:2000].partition("?")
+    if head.startswith("data:"):
+        return f"{head[:30]}…"
     scheme, slashes, rest = head.partition("//")
     host, slash, path = rest.partition("/")
     return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" + ("?…" if mark else "")

@@ -19,6 +19,10 @@ SLICE = 65536
 _UNICAST = ipaddress.ip_network("2000::/3")
 
 
+# The table that Python keeps of special addresses is different from version to version.
+_SPECIAL = ipaddress.ip_network("192.0.0.0/24")
+
+
 def is_public(address: str) -> bool:
     """Whether *address* (an IP address) is one that anybody on the internet may have."""
     found = ipaddress.ip_address(address.partition("%")[0])
@@ -28,6 +32,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found not in _UNICAST:
             return False
+    if found in _SPECIAL:
+        return False
     return found.is_global and not found.is_multicast
 
 

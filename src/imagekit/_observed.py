@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ._errors import ImagekitError, TransportError
+from ._errors import ImagekitError, PluginError, TransportError
 from ._flow import Effect, Effects, Emit, Flow, Open, Send, transform
 from ._hookspecs import CallInfo
 from ._http import HttpResponse
@@ -45,6 +45,9 @@ def observed(flow: Flow, call: CallInfo, hook: Any, *, keep: bool = False) -> Fl
         response = yield from transform(flow, handle)
     except ImagekitError as error:
         tell(hook.imagekit_call_finished, response=None, error=error)
+        raise
+    except Exception as error:
+        tell(hook.imagekit_call_finished, response=None, error=PluginError(repr(error)))
         raise
     except GeneratorExit:
         left = TransportError("the caller left before the call was over")

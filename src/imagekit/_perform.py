@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar, assert_never
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from ._errors import DeadlineExceededError
@@ -32,6 +33,8 @@ from ._scope import quietly
 from ._transport import AsyncTransport
 
 T = TypeVar("T")
+# How many effects a flow may still ask for when its time is over: enough to say what it has.
+GRACE = 10_000
 Tell = Callable[[ImageEvent], Awaitable[None]]
 
 
@@ -48,15 +51,22 @@ async def perform(
     """
     step: Callable[[], Effect] = partial(next, flow)
     async with AsyncExitStack() as closing:
-        closing.callback(flow.close)
+        # Closing has nothing to say any more, whatever a plugin's own cleaning up does.
+        closing.callback(quietly(flow.close))
         doing = _Doing(transport, until, tell)
         closing.push_async_callback(doing.aclose)
+        grace = GRACE
         while True:
             try:
                 effect = step()
             except StopIteration as stop:
                 result: T = stop.value
                 return result
+            if anyio.current_time() >= until:
+                grace -= 1
+                if not grace:
+                    # It was told, and goes on all the same.
+                    raise DeadlineExceededError("the deadline for the call passed")
             try:
                 reply = await doing.perform(proper(effect))
             except Exception as error:
@@ -76,6 +86,8 @@ class _Doing:
     async def perform(self, effect: Effect) -> Any:
         match effect:
             case Emit(event):
+                # A flow that only speaks must not keep everybody else from their turn.
+                await anyio.lowlevel.checkpoint()
                 return await self._tell(event)
             case Gather(flows, limit):
                 return await self._gathered(flows, limit)

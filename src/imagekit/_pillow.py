@@ -53,7 +53,7 @@ def converted_mask(data: bytes, given: str, wanted: str) -> bytes:
     edit = edit_map(data, given)
     from PIL import Image
 
-    if edit.getextrema()[1] == 0:
+    if not any(edit.histogram()[128:]):
         raise RequestError(
             f"the mask marks nothing to edit: no pixel is {given}; is edit_where={given!r} right?"
         )

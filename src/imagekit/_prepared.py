@@ -131,15 +131,17 @@ def _file(given: ImageInput) -> bytes:
         return given.path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         why = getattr(error, "strerror", None) or error
-        raise RequestError(f"cannot read {given!r}: {why}") from error
+        raise RequestError(f"cannot read the picture {given.named}: {why}") from error
 
 
 def _loaded(given: ImageInput, data: bytes, name: str | None) -> ImageInput:
     if not data:
-        raise RequestError(f"{given!r} is empty")
+        raise RequestError(f"the picture {given.named} is empty")
     loaded = ImageInput(data=data, role=given.role, name=given.name or name)
     if loaded.media_type is None:
-        raise RequestError(f"{given!r} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)")
+        raise RequestError(
+            f"{given.named} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)"
+        )
     return loaded
 
 

@@ -51,11 +51,17 @@ class Providers:
         self._env = os.environ if env is None else env
         self._profiles = {profile.name: profile for profile in profiles}
         self._built: dict[str, Provider] = {}
-        if default is None and (own.api_key or own.base_url or own.settings):
-            raise ConfigurationError(
-                "api_key, base_url and settings belong to one provider: say provider= too, "
-                "or give profiles="
-            )
+        if own.api_key or own.base_url or own.settings:
+            if default is None:
+                raise ConfigurationError(
+                    "api_key, base_url and settings belong to one provider: say provider= too, "
+                    "or give profiles="
+                )
+            if default in self._profiles:
+                raise ConfigurationError(
+                    f"{default!r} is a profile and has its own api_key, base_url and settings: "
+                    "say them there"
+                )
 
     def names(self) -> tuple[str, ...]:
         """Everything `provider=` may be: providers and profiles."""
@@ -119,7 +125,11 @@ class Providers:
     def endpoint(self, name: str) -> Endpoint | None:
         """Where *name* lives; raises where something is missing to call it at all."""
         endpoint = self.provider(name).endpoint
-        if endpoint is not None and endpoint.missing is not None:
+        if endpoint is None:
+            return None
+        if not isinstance(endpoint, Endpoint) or not isinstance(endpoint.base_url, str):
+            raise PluginError(f"provider {name!r}: its endpoint is no Endpoint with a base URL")
+        if endpoint.missing is not None:
             raise MissingCredentialError(f"{name}: {endpoint.missing}")
         return endpoint
 

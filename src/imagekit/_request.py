@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
-from ._image import Image, ImageInput, Mask, ProviderFile, Value
+from ._image import Image, ImageInput, Mask, ProviderFile, Value, in_code
 
 Operation: TypeAlias = Literal["generate", "edit", "variation"]
 Unsupported: TypeAlias = Literal["adapt", "error", "ignore"]
@@ -40,6 +40,17 @@ def _inputs(value: object) -> object:
     return value
 
 
+def _format(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return {"jpg": "jpeg"}.get(value.lower(), value.lower())
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
 class State(Value):
     """Where a provider left off: hand it back to continue the picture.
 
@@ -58,9 +69,12 @@ class ImageRequest(Value):
     "edit" too.
 
     `size` is pixels ("1536x864"), an aspect ratio ("16:9"), one with a tier ("16:9@2K"), or
-    "auto". `output_compression` is 0 to 100. `options` hold what only one provider knows, under
-    its name or its family's. None means "not said", and then nothing is sent, but for what
-    providers keep changing (the model).
+    "auto". `output_format` is "png", "jpeg", "webp" …; `output_compression` is 0 to 100.
+    `options` hold what only one provider knows, under its name or its family's. None means "not
+    said", and then nothing is sent, but for what providers keep changing (the model).
+
+    In code a picture may be a path; in data that is validated, such as JSON, it may not, so that
+    a stranger's request names no files.
     """
 
     prompt: str | None = None
@@ -73,7 +87,7 @@ class ImageRequest(Value):
     negative_prompt: str | None = None
     quality: str | None = None
     background: Literal["auto", "opaque", "transparent"] | None = None
-    output_format: str | None = None
+    output_format: Annotated[str | None, BeforeValidator(_format)] = None
     output_compression: int | None = Field(default=None, ge=0, le=100)
     moderation: str | None = None
     partial_images: int | None = Field(default=None, ge=0)
@@ -82,10 +96,31 @@ class ImageRequest(Value):
     options: Options = Field(default_factory=dict)
     unsupported: Unsupported = "adapt"
 
+    if not TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None:
+            if "images" in fields:
+                fields["images"] = in_code(fields["images"])
+            mask = fields.get("mask")
+            if isinstance(mask, Mapping) and "image" in mask:
+                fields["mask"] = {**mask, "image": in_code(mask["image"])}
+            BaseModel.__init__(self, **fields)
+
+        __init__.__pydantic_base_init__ = True
+
+    def __repr__(self) -> str:
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        words = [
+            f"{name}={_brief(value)}" for name, value in said.items() if value not in (None, ())
+        ]
+        return f"<ImageRequest {self.operation}: {', '.join(words)}>"
+
+    __str__ = __repr__
+
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         if not self.prompt and not self.images:
-            raise ValueError("a request needs a prompt, a picture, or both")
+            raise ValueError("a request needs a prompt, a picture, or both: neither was given")
         if self.mask is not None and not self.images and self.state is None:
             raise ValueError("a mask needs a picture to apply to")
         if self.mask is not None and not self.prompt:

@@ -58,7 +58,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         # A flow has no clock; the answer's own date is the clock its retry-after was set by.
         now = parsedate_to_datetime(headers["date"])
         return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 
@@ -126,6 +126,11 @@ def retried(flow: Effects[T], policy: RetryPolicy, judge: Judge | None = None) -
                 if final or not verdict.repeatable or attempt >= policy.retries:
                     raise
                 wait = policy.pause(attempt)
+            except Exception as error:
+                # A hook or a transport that somebody else wrote: who knows how far it got.
+                if request.charges:
+                    ledger.enter(Verdict.UNKNOWN)
+                raise TransportError(f"the request failed on its way: {error!r}") from error
             else:
                 verdict = verdict_on(request, response)
                 wait = policy.delay(attempt, retry_after(response.headers))

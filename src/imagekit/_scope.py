@@ -39,6 +39,11 @@ class Scope:
         if self.left() == 0.0:
             raise DeadlineExceededError("the deadline for the call passed", billed=billed)
 
+    @property
+    def over(self) -> bool:
+        """Whether the call is to end."""
+        return self.cancelled.is_set() or self.left() == 0.0
+
     def shorter(self, timeout: float | None) -> float | None:
         """*timeout*, or the time left when that is less."""
         left = self.left()

@@ -15,6 +15,8 @@ from ._response import ImageFailure, ImageResponse, Notice, Slot
 from ._split import failure_of, worst
 
 Fill = Callable[[Image], Effects[Image]]
+# How many more pictures than asked for a provider may give.
+SPARE = 1000
 
 
 class _Slots:
@@ -23,6 +25,7 @@ class _Slots:
     def __init__(self) -> None:
         self.ended: dict[int, Slot] = {}
         self.previews: dict[int, Image] = {}
+        self.shown: list[Image] = []
         self.notices: dict[Notice, None] = {}
 
     def failed(self, index: int, failure: ImageFailure) -> ImageFailure:
@@ -53,6 +56,8 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
         if not isinstance(effect, Emit):
             return (yield effect)
         event = effect.event
+        if not 0 <= getattr(event, "index", 0) < request.n + SPARE:
+            raise PluginError(f"a flow spoke of slot {event.index}, of {request.n} asked for")  # type: ignore[union-attr]
         match event:
             case Completed():
                 raise PluginError("a flow returns its response; Completed is the core's to say")
@@ -66,6 +71,7 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
                 so_far.previews[index] = image
             case ImageReady(index=index, image=image):
                 if index not in so_far.ended:
+                    so_far.shown.append(image)
                     yield from end(index, image)
                 return None
             case ImageFailed(index=index, failure=failure):
@@ -79,6 +85,8 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
 
     def end(index: int, slot: Slot) -> Effects[None]:
         # Notices that come up here take the same way as the flow's own.
+        if isinstance(slot, Image) and slot.data == b"":
+            slot = ImageFailure(kind="missing", reason="the picture that came is empty")
         if isinstance(slot, Image):
             slot = yield from transform(fill(slot), handle)
             so_far.ended[index] = slot
@@ -120,7 +128,10 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
     count = max(request.n, len(slots), *(index + 1 for index in so_far.ended), 0)
     for index in range(count):
         if index not in so_far.ended:
-            yield from end(index, slots[index] if index < len(slots) else missing)
+            slot = slots[index] if index < len(slots) else missing
+            # What a stream showed in another slot is that slot's, and not this one's too.
+            again = any(slot is image for image in so_far.shown)
+            yield from end(index, missing if again else slot)
     response = response.model_copy(
         update={
             "slots": tuple(so_far.ended[index] for index in range(count)),
@@ -138,6 +149,8 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
 def differences(image: Image) -> list[Notice]:
     """Where the provider's word for a picture and its bytes disagree."""
     found = []
+    if image.data is not None and image.media_type is None:
+        found.append(_differs("media_type", "a picture", "of no type we know"))
     size, kind = image.echo.get("size"), image.echo.get("output_format")
     actual = f"{image.width}x{image.height}"
     if isinstance(size, str) and "x" in size and image.width and image.height and size != actual:

@@ -42,18 +42,29 @@ def _part(request: ImageRequest, start: int, count: int) -> ImageRequest:
 
 
 def _shifted(flow: Flow, by: int, count: int) -> Flow:
+    more: dict[int, Slot] = {}
+
     def handle(effect: Effect) -> Effects[Any]:
         if isinstance(effect, Emit) and isinstance(
             effect.event, PartialImage | ImageReady | ImageFailed
         ):
             if effect.event.index >= count:
                 # One more than asked for: its slot is known only when all parts are in.
+                if isinstance(effect.event, ImageReady):
+                    more[effect.event.index] = effect.event.image
                 return None
             moved = effect.event.model_copy(update={"index": effect.event.index + by})
             effect = replace(effect, event=moved)
         return (yield effect)
 
-    return transform(flow, handle)
+    try:
+        return (yield from transform(flow, handle))
+    except ImagekitError as error:
+        if more:
+            left = error.response.slots if error.response else ()
+            kept = (*left[:count], *[failure_of(error)] * (count - len(left)), *more.values())
+            error.response = ImageResponse(slots=kept)
+        raise
 
 
 def failure_of(error: ImagekitError) -> ImageFailure:

@@ -151,12 +151,11 @@ class AsyncStream:
         try:
             event = await self._events.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error from None
-            raise StopAsyncIteration from None
-        self._clock.see(event)
-        return event
+            error, self._error = self._error, None
+        else:
+            self._clock.see(event)
+            return event
+        raise error or StopAsyncIteration
 
     async def __aexit__(self, *_: object) -> None:
         self._group.cancel_scope.cancel()

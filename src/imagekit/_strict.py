@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ._errors import ConfigurationError, RequestError
+from ._errors import ConfigurationError, MissingCredentialError, RequestError
 from ._flow import Effects
 from ._hookspecs import Config
 from ._http import HttpRequest
@@ -47,10 +47,15 @@ def _strictly(model: type[M], given: Mapping[str, Any], what: str, wrong: type[E
     raise wrong(message)
 
 
-def bearer(key: str) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
-    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`."""
+def bearer(key: str | None) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
+    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`.
+
+    Without a key a call ends in a `MissingCredentialError`.
+    """
 
     def authorize(request: HttpRequest) -> Effects[Mapping[str, str]]:
+        if not key:
+            raise MissingCredentialError("the provider wants an API key: pass api_key=")
         return {"authorization": f"Bearer {key}"}
         yield
 

@@ -11,6 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from ._errors import (
@@ -119,6 +120,8 @@ def translated(*, answered: bool = False) -> Iterator[None]:
     except httpx.DecodingError as error:
         raise ProtocolError(f"the answer cannot be decoded: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        # It would carry the request's headers, the key among them, to whoever logs errors.
+        vars(error).pop("_request", None)
         raise _ours(error, answered=answered) from error
 
 
@@ -178,8 +181,13 @@ def _bare(timeouts: Timeouts) -> dict[str, Any]:
         "follow_redirects": True,
         "max_redirects": 5,
         "trust_env": False,
-        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        "cookies": _no_cookies(),
     }
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps nothing: one call's cookies are not another tenant's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class SyncTransport:
@@ -207,7 +215,7 @@ class SyncTransport:
                     self._ours.append(self._downloads)
                 return self._downloads
             if self._http is None:
-                self._http = httpx.Client(timeout=self._timeouts.httpx())
+                self._http = httpx.Client(timeout=self._timeouts.httpx(), cookies=_no_cookies())
                 self._ours.append(self._http)
                 for transport in (self._http._transport, *self._http._mounts.values()):
                     if transport is not None:
@@ -226,7 +234,8 @@ class SyncTransport:
         """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
         client = _opened(self._client(request))
         with translated():
-            response = client.send(_built(client, request), stream=True)
+            built = _built(client, request)
+            response = client.send(built, stream=True, follow_redirects=request.stranger)
         try:
             if _is_framed(response, framing):
                 yield _answer(response, streamed=True), _pieces(response)
@@ -262,21 +271,25 @@ class AsyncTransport:
         timeouts: Timeouts | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._http, self._downloads = http, downloads
-        self._ours: list[httpx.AsyncClient] = []
+        self._given = {False: http, True: downloads}
+        self._ours: dict[bool, httpx.AsyncClient] = {}
+        self._loop: object = None
 
     def _client(self, request: HttpRequest) -> httpx.AsyncClient:
-        if request.stranger:
-            if self._downloads is None:
-                self._downloads = httpx.AsyncClient(
-                    transport=_AsyncGuarded(), **_bare(self._timeouts)
-                )
-                self._ours.append(self._downloads)
-            return self._downloads
-        if self._http is None:
-            self._http = httpx.AsyncClient(timeout=self._timeouts.httpx())
-            self._ours.append(self._http)
-        return self._http
+        stranger = request.stranger
+        if (given := self._given[stranger]) is not None:
+            return given
+        loop = anyio.lowlevel.current_token()
+        if self._loop != loop:
+            # Connections belong to the event loop that made them, and die with it.
+            self._ours, self._loop = {}, loop
+        if stranger not in self._ours:
+            self._ours[stranger] = (
+                httpx.AsyncClient(transport=_AsyncGuarded(), **_bare(self._timeouts))
+                if stranger
+                else httpx.AsyncClient(timeout=self._timeouts.httpx(), cookies=_no_cookies())
+            )
+        return self._ours[stranger]
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Make *request*; the whole answer."""
@@ -292,7 +305,7 @@ class AsyncTransport:
         with translated():
             built = _built(client, request)
             built.stream = _Body(cast(httpx.SyncByteStream, built.stream))
-            response = await client.send(built, stream=True)
+            response = await client.send(built, stream=True, follow_redirects=request.stranger)
         pieces = _async_pieces(response)
         try:
             if _is_framed(response, framing):
@@ -309,7 +322,7 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         """Close the connections that are ours."""
-        for client in self._ours:
+        for client in self._ours.values():
             await client.aclose()
 
 
