@@ -1,4 +1,4 @@
-"""The two clients: thin, alike, and the only things with state."""
+"""The two clients: thin, and alike."""
 
 from __future__ import annotations
 
