@@ -196,7 +196,9 @@ def test_each_keyword_argument_and_variable_is_in_the_reference() -> None:
     page = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
     client = inspect.signature(imagekit.Client).parameters.values()
     arguments = [one.name for one in client if one.kind is one.KEYWORD_ONLY]
-    source = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("src/imagekit/**/*.py"))
+    # Where it is installed, which is not always beside the docs.
+    modules = Path(str(imagekit.__file__)).parent.rglob("*.py")
+    source = "".join(path.read_text(encoding="utf-8") for path in modules)
     variables = set(re.findall(r"IMAGEKIT_[A-Z_]+", source))
     assert len(variables) == 3
     verbs = ("generate", "edit", "vary", "run", "stream", "open_image", "fetch")
