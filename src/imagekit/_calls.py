@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ._addressed import addressed
 from ._errors import ConfigurationError, ImagekitError, PluginError, RequestError
-from ._fetched import downloaded, filled
+from ._fetched import brought, filled
 from ._fields import CALL
 from ._flow import Effects, Flow, Provider, notice
 from ._hookspecs import CallInfo
@@ -111,7 +111,7 @@ class Calls:
         """The flow that brings in a picture that is only a URL."""
         name = provider or self.providers.usual
         endpoint = self.providers.provider(name).endpoint if name else None
-        return addressed(retried(_fetching(image), self._retry), endpoint)
+        return addressed(retried(brought(image), self._retry), endpoint)
 
 
 def _limits(how: Mapping[str, Any], policy: RetryPolicy) -> tuple[float | None, RetryPolicy]:
@@ -178,10 +178,3 @@ def _stamped(flow: Flow, stamp: Mapping[str, Any], model: str | None) -> Flow:
 def _named(flow: Flow, name: str) -> Flow:
     with _blaming(name):
         return (yield from flow)
-
-
-def _fetching(image: Image) -> Effects[Image]:
-    if image.data is not None or image.url is None:
-        return image
-    data = yield from downloaded(image.url)
-    return Image.model_validate({**image.model_dump(exclude_none=True), "data": data})

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, assert_never
 from ._errors import DeadlineExceededError
 from ._events import ImageEvent
 from ._flow import (
+    GRACE,
     Call,
     Checkpoint,
     Effect,
@@ -35,8 +36,6 @@ from ._transport import SyncTransport
 T = TypeVar("T")
 # Seconds that whoever leaves waits for threads whose work cannot be stopped.
 PATIENCE = 2.0
-# How many effects a flow may still ask for when its time is over: enough to say what it has.
-GRACE = 10_000
 
 
 def drive(

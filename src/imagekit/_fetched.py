@@ -27,15 +27,22 @@ def filled(image: Image, *, wanted: bool = True) -> Effects[Image]:
 
     The picture is paid for: when the download fails the URL stays, and a notice says why.
     """
-    if image.data is not None or image.url is None or not wanted:
+    if not wanted:
         return image
     try:
-        data = yield from downloaded(image.url)
+        return (yield from brought(image))
     except ImagekitError as error:
         yield from notice(
             Notice(kind="incomplete", feature="url", detail=f"the picture is not fetched: {error}")
         )
         return image
+
+
+def brought(image: Image) -> Effects[Image]:
+    """*image* with its bytes, fetched from its URL where it has none; raises where that fails."""
+    if image.data is not None or image.url is None:
+        return image
+    data = yield from downloaded(image.url)
     return Image.model_validate({**image.model_dump(exclude_none=True), "data": data})
 
 

@@ -23,6 +23,9 @@ from ._verdict import Verdict
 
 T = TypeVar("T")
 
+# How many effects a flow may still ask for when its time is over: enough to say what it has.
+GRACE = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Send:

@@ -279,7 +279,7 @@ class Mask(Value):
     """Which part of a picture may change.
 
     `edit_where` says what in *image* marks that part, and has no default, because every
-    convention is somebody's: "transparent" (OpenAI's), "white" (most others'), "opaque", "black".
+    convention is somebody's: "transparent", "opaque", "white" (the most usual) and "black".
     The picture is turned into the convention of the provider that gets it.
     """
 

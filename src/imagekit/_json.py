@@ -13,8 +13,12 @@ _HALF = re.compile("[\ud800-\udfff]")
 def parsed(text: str | bytes) -> Any:
     """*text* as JSON; halves of characters, which no encoding can write, become U+FFFD."""
     found = json.loads(text)
-    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    return _mended(found) if b"\\ud" in raw or b"\\uD" in raw else found
+    # A search only: what holds pictures is megabytes, and is walked through just where it must be.
+    if isinstance(text, bytes):
+        halves = b"\\ud" in text or b"\\uD" in text
+    else:
+        halves = "\\ud" in text or "\\uD" in text
+    return _mended(found) if halves else found
 
 
 def _mended(value: Any) -> Any:

@@ -15,6 +15,7 @@ import anyio.to_thread
 from ._errors import DeadlineExceededError
 from ._events import ImageEvent
 from ._flow import (
+    GRACE,
     Call,
     Checkpoint,
     Effect,
@@ -33,8 +34,6 @@ from ._scope import quietly
 from ._transport import AsyncTransport
 
 T = TypeVar("T")
-# How many effects a flow may still ask for when its time is over: enough to say what it has.
-GRACE = 10_000
 Tell = Callable[[ImageEvent], Awaitable[None]]
 
 
