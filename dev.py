@@ -4,7 +4,7 @@
     python3 dev.py             set up, then make a picture: no key, no network
     python3 dev.py test        the tests, with coverage (arguments go to pytest)
     python3 dev.py check       formatting, lint, types, import contracts, then the tests
-    python3 dev.py real        the tests against a real image server, built here
+    python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
     python3 dev.py record sd-server   make the cassettes of that server anew
@@ -89,9 +89,9 @@ def check(python: Path, *rest: str) -> None:
     test(python, *rest)
 
 
-def real(python: Path, *rest: str) -> None:
-    """Software that nobody here wrote, on loopback."""
-    run(python, "-m", "pytest", "tests/real", *rest)
+def judges(python: Path, *rest: str) -> None:
+    """Software that nobody here wrote, on loopback; ends in a table of what each of it said."""
+    run(python, "-m", "pytest", "-q", "tests/real", *rest)
 
 
 def record(python: Path, *rest: str) -> None:
@@ -158,7 +158,7 @@ def _found(version: str) -> str | None:
     return None
 
 
-TASKS = {task.__name__: task for task in (demo, test, check, real, record, wheels, pythons)}
+TASKS = {task.__name__: task for task in (demo, test, check, judges, record, wheels, pythons)}
 
 
 def main() -> None:

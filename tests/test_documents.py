@@ -37,7 +37,7 @@ ELSEWHERE = {
     "python3 dev.py": ".ci/run",
     "python3 dev.py test": ".ci/run",
     "python3 dev.py check": ".ci/run",
-    "python3 dev.py real": ".ci/run",
+    "python3 dev.py judges": ".ci/run",
     "python3 dev.py wheels": ".ci/run",
     "python3 dev.py pythons": ".ci/run",
     "python3 dev.py record sd-server": "whoever makes the cassettes anew",

@@ -1,4 +1,4 @@
-"""A real image server, built once and started once for all these tests."""
+"""A real image server, built once and started once; and the judges' account, told at the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import sdserver
+import tally
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,10 @@ def server() -> Iterator[str]:
         pytest.skip(f"stable-diffusion.cpp cannot be built here: {reason}")
     with sdserver.running() as url:
         yield url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if tally.JUDGES:
+        terminalreporter.section("judges")
+        for line in tally.table():
+            terminalreporter.line(line)
