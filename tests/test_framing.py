@@ -224,3 +224,8 @@ class TestEvent:
 
     def test_its_repr_does_not_hold_its_data(self) -> None:
         assert "SECRET" not in repr(ServerSentEvent("message", "SECRET"))
+
+
+def test_an_id_with_a_null_in_it_is_no_id() -> None:
+    [event] = EventDecoder().feed(b"id: a\0b\ndata: x\n\n")
+    assert event.id is None

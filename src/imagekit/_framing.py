@@ -106,7 +106,7 @@ class EventDecoder:
             self._data.append(value)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
-        elif name == b"id":
+        elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
 
     def _dispatch(self) -> Iterator[ServerSentEvent]:
