@@ -7,7 +7,7 @@
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
-    python3 dev.py record sd-server   make the cassettes of that server anew
+    python3 dev.py record NAME   make the cassettes of openai-images or openai-responses anew
 
 It makes .venv on first use, and again whenever a pyproject.toml changes.
 """
@@ -96,9 +96,7 @@ def judges(python: Path, *rest: str) -> None:
 
 def record(python: Path, *rest: str) -> None:
     """Cassettes, from the real thing."""
-    if rest[:1] != ("sd-server",):
-        raise SystemExit("what can be recorded here: sd-server")
-    run(python, "tests/real/record.py", *rest[1:])
+    run(python, "tests/real/record.py", *rest)
 
 
 def wheels(python: Path, *rest: str) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import textwrap
@@ -40,7 +41,8 @@ ELSEWHERE = {
     "python3 dev.py judges": ".ci/run",
     "python3 dev.py wheels": ".ci/run",
     "python3 dev.py pythons": ".ci/run",
-    "python3 dev.py record sd-server": "whoever makes the cassettes anew",
+    "python3 dev.py record openai-images": "whoever makes the cassettes anew",
+    "python3 dev.py record openai-responses": "whoever makes the cassettes anew",
 }
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 
@@ -105,10 +107,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_openai: str) ->
     imagekit.configure()
 
 
-def _commands(example: Any) -> None:
-    for line in str(example.parsed).splitlines():
-        if line.startswith("$ "):
-            _command(line[2:].partition("  #")[0].strip())
+class _Commands:
+    """Runs the commands of a page as they are typed; one that serves goes on behind the others."""
+
+    def __init__(self) -> None:
+        self._serving: list[subprocess.Popen[str]] = []
+
+    def __call__(self, example: Any) -> None:
+        for line in str(example.parsed).splitlines():
+            if line.startswith("$ "):
+                self._command(line[2:].partition("  #")[0].strip())
+
+    def _command(self, line: str) -> None:
+        if line.startswith("imagekit serve "):
+            command = [sys.executable, "-m", "imagekit", *shlex.split(line)[1:]]
+            server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            self._serving.append(server)
+            assert server.stderr is not None
+            assert server.stderr.readline().startswith("serving on http://")
+        else:
+            _command(line)
+
+    def stop(self) -> None:
+        for server in self._serving:
+            server.terminate()
+            server.communicate(timeout=30)
 
 
 def _command(line: str) -> None:
@@ -119,6 +142,12 @@ def _command(line: str) -> None:
     line = line.replace("imagekit ", f"{shlex.quote(sys.executable)} -m imagekit ", 1)
     done = subprocess.run(line, shell=True, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def _free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
 
 
 class _Prints:
@@ -147,15 +176,22 @@ def _untrue(page: Path, said: dict[int, str]) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_the_page_shows_works_and_prints_what_it_says(page: Path, folder: Path) -> None:
+    commands = _Commands()
     parsers = [
         SkipParser(),
         PythonCodeBlockParser(),
-        CodeBlockParser(language="console", evaluator=_commands),
+        CodeBlockParser(language="console", evaluator=commands),
     ]
-    document = Document.parse(str(page), *parsers)
+    # Somebody else may have the port that the page names.
+    text = page.read_text(encoding="utf-8").replace("8000", _free_port())
+    (folder / page.name).write_text(text, encoding="utf-8")
+    document = Document.parse(str(folder / page.name), *parsers)
     document.namespace["print"] = prints = _Prints()
-    for example in document.examples():
-        example.evaluate()
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:
+        commands.stop()
     assert _untrue(page, prints.said) == []
 
 
@@ -200,7 +236,7 @@ def test_each_keyword_argument_and_variable_is_in_the_reference() -> None:
     modules = Path(str(imagekit.__file__)).parent.rglob("*.py")
     source = "".join(path.read_text(encoding="utf-8") for path in modules)
     variables = set(re.findall(r"IMAGEKIT_[A-Z_]+", source))
-    assert len(variables) == 3
+    assert len(variables) == 4
     verbs = ("generate", "edit", "vary", "run", "stream", "open_image", "fetch")
     wanted = {*HowFields.__annotations__, *arguments, *variables, *verbs, "unsupported", "model"}
     assert not [name for name in sorted(wanted) if f"`{name}`" not in page]
@@ -229,7 +265,7 @@ def test_the_docs_draw_the_layers_as_the_contract_does() -> None:
     ]
     page = (ROOT / "docs/design.md").read_text(encoding="utf-8").partition("## Layers")[2]
     drawn = [
-        {word for word in line.split() if word.startswith("_") or word == "testing"}
+        {word for word in line.split() if word.startswith("_") or word in ("server", "testing")}
         for line in page.split("```")[1].splitlines()[1:]
     ]
     assert drawn == layers

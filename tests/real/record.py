@@ -1,28 +1,118 @@
-"""Makes the cassettes of stable-diffusion.cpp's server anew, from the real thing."""
+"""Makes the cassettes anew: from real software on loopback, or with a key from the live service.
+
+record.py openai-images|openai-responses [arguments of pytest]
+"""
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 import subprocess
 import sys
+import time
+import tomllib
+from contextlib import ExitStack
 from pathlib import Path
-
-import sdserver
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-TESTS = "plugins/imagekit-openai/tests/test_images_cassettes.py"
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/real")]
+
+import sdserver  # noqa: E402
+import stubborn  # noqa: E402
+
+from serving import serving  # noqa: E402
+
+HOME = ROOT / "cassettes"
+TESTS = "plugins/imagekit-openai/tests/test_{}_cassettes.py"
+PROVIDERS = ("openai-images", "openai-responses")
+TOKEN = "a-token-for-recording"
+FROM = {
+    "sd-server": "stable-diffusion.cpp's sd-server on loopback, built from the PyPI source package "
+    f"{sdserver.PACKAGE} {sdserver.VERSION}, with random weights",
+    "server": "imagekit's own server on loopback, in front of the sketch provider "
+    "(tests/real/stubborn.py), which also refuses, breaks and is cut on purpose",
+    "live": "the live service",
+}
 
 
 def main() -> int:
-    """Build and start the server, and let the tests talk to it in the first of their six ways."""
-    if reason := sdserver.available():
-        print(f"cannot be recorded here: {reason}")
-        return 1
-    with sdserver.running() as url:
-        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS]
-        chosen = ["--record-mode=rewrite", "-k", "sync and whole and not asyncio"]
-        env = {**os.environ, "IMAGEKIT_RECORD_URL": url}
-        return subprocess.call([*pytest, *chosen, *sys.argv[1:]], cwd=ROOT, env=env)
+    """Record, from whichever of them can be had here."""
+    provider, *rest = sys.argv[1:] or [""]
+    if provider not in PROVIDERS:
+        raise SystemExit(f"what can be recorded: {', '.join(PROVIDERS)}")
+    with ExitStack() as servers:
+        if os.environ.get("OPENAI_API_KEY"):
+            _warn()
+            sources = {"live": os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")}
+        else:
+            sources = _local(provider, servers)
+        return max(_recorded(provider, *one, rest) for one in sources.items())
+
+
+def _warn() -> None:
+    print("OPENAI_API_KEY is set: these calls go to the live service, and cost money.")
+    print("Unset it to record from software on this machine. Ctrl-C within 5 seconds stops.")
+    time.sleep(5)
+
+
+def _local(provider: str, servers: ExitStack) -> dict[str, str]:
+    found = {}
+    if provider == "openai-images":
+        if reason := sdserver.available():
+            print(f"sd-server's stay as they are: {reason}")
+        else:
+            found["sd-server"] = servers.enter_context(sdserver.running())
+    own = serving(register={"stubborn": stubborn}, tokens=[TOKEN], around=stubborn.Cutting)
+    found["server"] = servers.enter_context(own).url
+    return found
+
+
+def _recorded(provider: str, source: str, url: str, rest: list[str]) -> int:
+    """Let the tests of one source talk to it in the first two of their six ways."""
+    env = {
+        **os.environ,
+        "IMAGEKIT_RECORD": source,
+        "IMAGEKIT_RECORD_URL": url,
+        "IMAGEKIT_RECORD_KEY": os.environ.get("OPENAI_API_KEY", TOKEN),
+    }
+    before = _state()
+    module = TESTS.format(provider.removeprefix("openai-"))
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", module]
+    code = subprocess.call(
+        [*pytest, "--record-mode=new_episodes", "-k", "sync and not asyncio and not trio", *rest],
+        cwd=ROOT,
+        env=env,
+    )
+    _provenance(provider, source, before)
+    return code
+
+
+def _state() -> dict[str, bytes]:
+    return {path.relative_to(HOME).as_posix(): path.read_bytes() for path in HOME.glob("*/*.yaml")}
+
+
+def _provenance(provider: str, source: str, before: dict[str, bytes]) -> None:
+    """Say of every cassette that changed where it is from now, and forget those that are gone."""
+    path = HOME / "PROVENANCE.toml"
+    said: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
+    after = _state()
+    how = f"{FROM[source]}; made anew by `python3 dev.py record {provider}`"
+    for name, data in after.items():
+        if before.get(name) != data:
+            said[name] = {"source": source, "from": how, "when": datetime.date.today()}
+    head = re.split(r"^\[", path.read_text("utf-8"), maxsplit=1, flags=re.M)[0]
+    path.write_text(
+        head
+        + "\n".join(
+            f'["{name}"]\nsource = "{one["source"]}"\nfrom = "{one["from"]}"\n'
+            f"when = {one['when'].isoformat()}\n"
+            for name, one in sorted(said.items())
+            if name in after
+        ),
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""openai-images against a server that nobody here wrote, and against what the official SDK gets."""
+"""openai-images against a server that nobody here wrote, and against what the official SDK gets;
+directly, and through our own server chained in front of it."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -11,6 +13,7 @@ import pytest
 import sdserver
 from PIL import Image as Pillow
 from PIL import ImageChops
+from tally import Judge
 
 from imagekit import (
     Client,
@@ -21,6 +24,7 @@ from imagekit import (
     Profile,
     TransportError,
 )
+from serving import serving
 from ways import WAYS, make
 
 pytestmark = pytest.mark.real
@@ -36,10 +40,30 @@ def png(picture: Pillow.Image) -> bytes:
 SOURCE = png(Pillow.new("RGB", (SIDE, SIDE), (200, 30, 30)))
 
 
+JUDGE = Judge("stable-diffusion.cpp's server, directly")
+CHAINED = Judge("stable-diffusion.cpp's server, behind ours")
+SETTINGS = {"mask": "white", "streaming": False}
+
+
 def ask(way: str, server: str, request: ImageRequest, **how: Any) -> ImageResponse:
-    settings = {"mask": "white", "streaming": False}
-    local = Profile("local", "openai-images", base_url=server, settings=settings)
+    local = Profile("local", "openai-images", base_url=server, settings=SETTINGS)
     return make(way, request, profiles=[local], how={"provider": "local", **how})
+
+
+@pytest.fixture(scope="session")
+def chained(server: str) -> Iterator[str]:
+    """Our own server, which has the other make its pictures."""
+    there: dict[str, Any] = {"base_url": server, "settings": SETTINGS, "env": {}}
+    # Whatever model is named, it is this one: nothing is known of it, of its sizes least of all.
+    with serving(provider="openai-images", models={"*": "openai-images:"}, **there) as ours:
+        yield ours.url
+
+
+def ask_ours(way: str, chained: str, request: ImageRequest, provider: str) -> ImageResponse:
+    """The same, through our server, whose masks are as OpenAI's."""
+    ours = Profile("ours", provider, base_url=chained)
+    # Of another server's default model no size is known, and so none is changed.
+    return make(way, request, profiles=[ours], how={"provider": "ours"})
 
 
 def sdk(server: str) -> openai.OpenAI:
@@ -77,8 +101,8 @@ def test_an_edit_makes_the_picture_that_the_official_sdk_gets(way: str, server: 
     assert ours.image.data == base64.b64decode((theirs.data or [])[0].b64_json or "")
 
 
-@pytest.mark.parametrize("convention", ["transparent", "opaque", "white", "black"])
-def test_the_same_half_changes_in_each_mask_convention(convention: str, server: str) -> None:
+def left_half(convention: str) -> Mask:
+    """A mask whose left half may change, marked in that *convention*."""
     if convention in ("transparent", "opaque"):
         left, right = ((0, 0, 0, 0), (0, 0, 0, 255))
         marks = Pillow.new("RGBA", (SIDE, SIDE), right if convention == "transparent" else left)
@@ -86,14 +110,63 @@ def test_the_same_half_changes_in_each_mask_convention(convention: str, server: 
     else:
         marks = Pillow.new("L", (SIDE, SIDE), 0 if convention == "white" else 255)
         marks.paste(255 if convention == "white" else 0, (0, 0, SIDE // 2, SIDE))
-    mask = Mask(png(marks), edit_where=convention)  # type: ignore[arg-type]
-    image = ask("sync whole", server, ImageRequest(prompt="a dog", images=SOURCE, mask=mask)).image
+    return Mask(png(marks), edit_where=convention)  # type: ignore[arg-type]
+
+
+def only_the_left_half_changed(response: ImageResponse) -> bool:
     before = Pillow.open(io.BytesIO(SOURCE)).convert("RGB")
-    changed = ImageChops.difference(image.to_pil().convert("RGB"), before)
+    changed = ImageChops.difference(response.image.to_pil().convert("RGB"), before)
     kept_half = changed.crop((SIDE // 2, 0, SIDE, SIDE)).getextrema()
     edited_half = changed.crop((0, 0, SIDE // 2, SIDE)).getextrema()
-    assert max(high for _, high in kept_half) <= 4
-    assert max(high for _, high in edited_half) > 20
+    return max(high for _, high in kept_half) <= 4 and max(high for _, high in edited_half) > 20
+
+
+CONVENTIONS = ["transparent", "opaque", "white", "black"]
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_same_half_changes_in_each_mask_convention(convention: str, server: str) -> None:
+    request = ImageRequest(prompt="a dog", images=SOURCE, mask=left_half(convention))
+    with JUDGE.asked():
+        assert only_the_left_half_changed(ask("sync whole", server, request))
+
+
+@pytest.mark.parametrize("way", ["sync whole", "asyncio whole", "trio streamed"])
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_same_half_changes_through_our_server_in_either_dialect(
+    convention: str, provider: str, way: str, chained: str
+) -> None:
+    request = ImageRequest(prompt="a dog", images=SOURCE, mask=left_half(convention))
+    with CHAINED.asked():
+        assert only_the_left_half_changed(ask_ours(way, chained, request, provider))
+
+
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+@pytest.mark.parametrize("way", WAYS)
+def test_our_server_hands_on_the_very_picture(
+    way: str, provider: str, chained: str, server: str
+) -> None:
+    request = ImageRequest(prompt="a red bicycle", size="64x64")
+    with CHAINED.asked():
+        through = ask_ours(way, chained, request, provider)
+        assert through.image.data == ask("sync whole", server, request).image.data
+        assert through.image.to_pil().size == (SIDE, SIDE)
+
+
+def test_the_official_sdk_gets_the_very_picture_through_our_server(
+    chained: str, server: str
+) -> None:
+    words: Any = {"model": "gpt-image-2", "prompt": "a red bicycle", "size": "64x64"}
+    with CHAINED.asked():
+        through = sdk(chained).images.generate(**words)
+        directly = sdk(server).images.generate(**words)
+        assert through.data == directly.data
+    with CHAINED.asked():
+        image = [("one.png", SOURCE, "image/png")]
+        through = sdk(chained).images.edit(model="gpt-image-2", prompt="a dog", image=image)
+        directly = sdk(server).images.edit(model="gpt-image-2", prompt="a dog", image=image)
+        assert through.data == directly.data
 
 
 def test_an_answer_in_json_to_a_request_for_a_stream_is_a_stream_without_previews(

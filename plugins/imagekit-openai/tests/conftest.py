@@ -6,21 +6,41 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 # What these tests share (openai_wire) is theirs alone.
 sys.path.insert(0, str(Path(__file__).parent))
-ROOT = Path(__file__).parents[3]
-# Where a recorded server pretends to be, whatever port it really had.
-SD_SERVER = "http://sd-server.invalid/v1"
+from sources import PROVENANCE, ROOT, Source, home, makers  # only now
 
 
-@pytest.fixture(scope="session")
-def sd_server_url() -> str:
-    """The server to talk to: the recorded one, or while recording the real one."""
-    return os.environ.get("IMAGEKIT_RECORD_URL", SD_SERVER)
+@pytest.fixture
+def source(request: pytest.FixtureRequest) -> Source:
+    """What the test's cassette is from; while it is recorded, the real thing."""
+    marker = request.node.get_closest_marker("default_cassette")
+    cassette = f"{request.module.PROVIDER}/{marker.args[0]}"
+    recording = os.environ.get("IMAGEKIT_RECORD")
+    if recording is None:
+        name = PROVENANCE[cassette]["source"]
+        return Source(name, home(name), "a-key-that-was-not-recorded")
+    if recording not in makers(request):
+        pytest.skip(f"not to be had of {recording}")
+    url, key = os.environ["IMAGEKIT_RECORD_URL"], os.environ["IMAGEKIT_RECORD_KEY"]
+    return Source(recording, url, key)
+
+
+_begun: set[str] = set()
+
+
+@pytest.fixture
+def default_cassette_name(request: pytest.FixtureRequest) -> str:
+    """The cassette's name; one that is recorded is begun anew, and holds what each way sends."""
+    name = str(request.node.get_closest_marker("default_cassette").args[0])
+    path = ROOT / "cassettes" / request.module.PROVIDER / name
+    if os.environ.get("IMAGEKIT_RECORD") in makers(request) and name not in _begun:
+        _begun.add(name)
+        path.unlink(missing_ok=True)
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +51,15 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 def _at_home(request: Any) -> Any:
     real = os.environ.get("IMAGEKIT_RECORD_URL")
     if real and request.uri.startswith(real):
-        parts, home = urlsplit(request.uri), urlsplit(SD_SERVER)
-        request.uri = urlunsplit((home.scheme, home.netloc, parts.path, parts.query, ""))
+        request.uri = home(os.environ["IMAGEKIT_RECORD"]) + request.uri.removeprefix(real)
+        request.headers["host"] = "recorded"
     return request
 
 
 def _scrubbed(response: dict[str, Any]) -> dict[str, Any]:
-    dropped = ("set-cookie", "openai-organization", "openai-project", "date", "content-length")
+    dropped = (
+        "set-cookie", "openai-organization", "openai-project", "date", "content-length", "server",
+    )  # fmt: skip
     response["headers"] = {
         name: value
         for name, value in response["headers"].items()

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sources import Source
 
 from imagekit import (
     Completed,
@@ -61,17 +62,17 @@ def test_through_sketch(way: str, n: int) -> None:
     ],
 )
 @pytest.mark.vcr
-def test_through_openai_images_on_a_recorded_server(way: str, n: int, sd_server_url: str) -> None:
+def test_through_openai_images_on_a_recorded_server(way: str, n: int, source: Source) -> None:
     settings = {"mask": "white", "streaming": False}
-    server = Profile("local", PROVIDER, base_url=sd_server_url, settings=settings)
+    server = Profile("local", PROVIDER, base_url=source.url, settings=settings)
     events: list[ImageEvent] = []
     how = {"provider": "local"}
     response = make(way, asked(n), events=events, profiles=[server], how=how)
     is_whole(response, events, way, n)
 
 
-def transcribed() -> tuple[bytes, str]:
-    """The answer of a cassette, which is here where the recordings are not."""
+def from_a_cassette() -> tuple[bytes, str]:
+    """What our own server once answered, which is here where the recordings are not."""
     page = yaml.safe_load((ROOT / "cassettes/openai-responses/generate.yaml").read_text())
     return page["interactions"][0]["response"]["body"]["string"].encode(), "application/json"
 
@@ -84,13 +85,13 @@ def from_life() -> tuple[bytes, str]:
     return exchange.body, exchange.headers["content-type"]
 
 
-@pytest.mark.parametrize("source", [transcribed, from_life])
+@pytest.mark.parametrize("answer", [from_a_cassette, from_life])
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("way", WAYS)
 def test_through_openai_responses(
-    way: str, n: int, source: Callable[[], tuple[bytes, str]]
+    way: str, n: int, answer: Callable[[], tuple[bytes, str]]
 ) -> None:
-    body, kind = source()
+    body, kind = answer()
 
     def answers(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-type": kind}, content=body)

@@ -13,6 +13,7 @@ from ._doctor import doctor
 from ._faults import EXIT_CODES, told
 from ._installed import models, providers
 from ._pictures import edit, generate, vary
+from ._serve import serve
 
 
 class _Commands(click.Group):
@@ -68,7 +69,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (generate, edit, vary, providers, models, doctor):
+for _command in (generate, edit, vary, providers, models, serve, doctor):
     cli.add_command(_command)
 
 

@@ -118,7 +118,7 @@ class Sketch:
             operations=frozenset({"generate", "edit", "variation"}),
             streaming=True,
             max_images=16,
-            max_inputs=1,
+            max_inputs=16,
             mask="white",
             size=SizeRule(low_edge=16, high_edge=4096),
             parameters={
@@ -165,12 +165,25 @@ class Sketch:
 def _base(request: ImageRequest) -> Pillow.Image | None:
     """The picture to draw over, at the size of the result: an input, or the state's."""
     if request.images:
-        base = _read(request.images[0])
+        base = _pinned(*map(_read, request.images))
     elif request.state is not None:
         base = render(_earlier(request.state).scene())
     else:
         return None
     return base.resize(request.pixels) if request.pixels else base
+
+
+def _pinned(first: Pillow.Image, *others: Pillow.Image) -> Pillow.Image:
+    """The *first* picture, with the *others* small along its lower edge, in their order."""
+    if not others:
+        return first
+    base = first.convert("RGBA")
+    side = min(base.width // len(others), base.height // 4) or 1
+    for place, other in enumerate(others):
+        small = other.convert("RGBA").resize((side, side))
+        base.alpha_composite(small, (place * side, base.height - side))
+    base.info.update(first.info)
+    return base
 
 
 def _mask(request: ImageRequest) -> Pillow.Image | None:

@@ -1,0 +1,34 @@
+"""What is stored, reached without holding up the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ._store import Store
+
+
+class Kept:
+    """A store whose methods are awaited: it may be a file."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put(self, kind: str, id: str, owner: str, data: bytes, seconds: float) -> None:
+        """Keep *data* for so many seconds."""
+        await asyncio.to_thread(self._store.put, kind, id, owner, data, seconds=seconds)
+
+    async def get(self, kind: str, id: str, owner: str) -> bytes | None:
+        """What is kept there for *owner*."""
+        return await asyncio.to_thread(self._store.get, kind, id, owner)
+
+    async def delete(self, kind: str, id: str, owner: str) -> bool:
+        """Forget it; whether it was there."""
+        return await asyncio.to_thread(self._store.delete, kind, id, owner)
+
+    async def ids(self, kind: str, owner: str) -> list[str]:
+        """Everything of that kind that is the *owner*'s, oldest first."""
+        return await asyncio.to_thread(self._store.ids, kind, owner)
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await asyncio.to_thread(self._store.close)

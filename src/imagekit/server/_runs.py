@@ -1,0 +1,156 @@
+"""The calls that are being made: how many at once, what each has said, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+ALIVE = b": keep-alive\n\n"
+
+
+class BusyError(Exception):
+    """As many calls as may be are being made already."""
+
+
+class StoppingError(Exception):
+    """The server is going down, and begins nothing new."""
+
+
+class GoneError(Exception):
+    """Whoever asked has left."""
+
+
+class EndedError(Exception):
+    """The call was ended before it was done."""
+
+
+class Run:
+    """One call in progress: frames that whoever follows it is sent, in order.
+
+    With *keep* the frames stay, so that it can be followed again from any of them.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self.done = self.open = False
+        self.error: Exception | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._keep = keep
+        self._frames: list[bytes] = []
+        self._moved = asyncio.Event()
+
+    @property
+    def frames(self) -> list[bytes]:
+        """What it has said."""
+        return list(self._frames)
+
+    def say(self, frame: bytes) -> None:
+        """Send *frame* to whoever follows."""
+        self._frames.append(frame)
+        self._move()
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Say that there is no more."""
+        self.done, self.error = True, error
+        self._move()
+
+    def _move(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def begun(self, seconds: float) -> None:
+        """Wait for the first frame, the end, or so many seconds; raises what it failed with.
+
+        From then on it is open: what fails later is told in a frame.
+        """
+        if not self._frames and not self.done:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._moved.wait()
+        if self.error is not None and not self._frames:
+            raise self.error
+        self.open = True
+
+    async def follow(self, start: int, pause: float) -> AsyncIterator[bytes]:
+        """The frames from number *start* on, and a comment after each *pause* without any."""
+        at = start
+        while True:
+            while at < len(self._frames):
+                frame = self._frames[at]
+                if not self._keep:
+                    self._frames[at] = b""
+                at += 1
+                yield frame
+            if self.done:
+                return
+            try:
+                async with asyncio.timeout(pause):
+                    await self._moved.wait()
+            except TimeoutError:
+                yield ALIVE
+
+
+class Runs:
+    """Every call of one server, *most* of them at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def check(self) -> None:
+        """Raise where nothing may be begun now."""
+        if self.stopping:
+            raise StoppingError
+        if len(self._tasks) >= self._most:
+            raise BusyError
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Start *work*, which goes on whoever leaves."""
+        task = asyncio.create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish(self, grace: float) -> int:
+        """Begin nothing new, wait for what goes on, end the rest; how many were ended."""
+        self.stopping = True
+        left = set(self._tasks)
+        if left:
+            _, left = await asyncio.wait(left, timeout=grace)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return len(left)
+
+
+async def unless_gone(
+    task: asyncio.Task[T], receive: Callable[[], Awaitable[Any]], *, cancel: bool = True
+) -> T:
+    """What *task* comes to; ended, and `GoneError`, if the client leaves before.
+
+    `EndedError` where somebody else has ended it.
+    """
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    watch = asyncio.create_task(left())
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise GoneError
+        if task.cancelled():
+            raise EndedError
+        return task.result()
+    finally:
+        watch.cancel()
+        if cancel and not task.done():
+            task.cancel()
+        await asyncio.gather(watch, return_exceptions=True)

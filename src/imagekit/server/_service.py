@@ -1,0 +1,169 @@
+"""What all endpoints share: the client, its routes, the calls in progress and what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from .._client import AsyncClient
+from .._errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ImagekitError,
+    PermissionDeniedError,
+    PluginError,
+)
+from .._request import ImageRequest
+from .._response import ImageResponse, Notice
+from ._kept import Kept
+from ._limits import Limits
+from ._log import Record, logger
+from ._routes import Routes, Target
+from ._runs import BusyError, Run, Runs, StoppingError, unless_gone
+from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, of_error, told
+
+T = TypeVar("T")
+# What the operator has to mend, and the client is told in general words only.
+_OURS = (ConfigurationError, PluginError, AuthenticationError, PermissionDeniedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server's parts."""
+
+    client: AsyncClient
+    routes: Routes
+    runs: Runs
+    kept: Kept
+    limits: Limits
+    log_prompts: bool = False
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Start *work*; raises the refusal where there is no room for it."""
+        self.check()
+        return self.runs.begin(work)
+
+    def check(self) -> None:
+        """Raise the refusal where there is no room for another call."""
+        try:
+            self.runs.check()
+        except BusyError:
+            raise RefusedError(BUSY) from None
+        except StoppingError:
+            raise RefusedError(STOPPING) from None
+
+    async def made(self, request: Request, wanted: ImageRequest, target: Target) -> ImageResponse:
+        """The pictures that are *wanted*; ended when the client leaves."""
+        record: Record = request.scope["imagekit"]
+        note(record, wanted, target, prompts=self.log_prompts)
+        task = self.begin(
+            lambda: self.client.run(wanted, provider=target.provider, deadline=self.limits.request)
+        )
+        response = await unless_gone(task, request.receive)
+        tell(record, response)
+        return response
+
+
+def note(record: Record, wanted: ImageRequest, target: Target, *, prompts: bool) -> None:
+    """Log what is asked, and of whom."""
+    record.known |= {
+        "provider": target.provider,
+        "model": target.model,
+        "operation": wanted.operation,
+    }
+    if prompts:
+        record.known["prompt"] = wanted.prompt
+
+
+def tell(record: Record, response: ImageResponse) -> None:
+    """Log what came of it."""
+    record.known |= {"model": response.model, "images": len(response.images)}
+    if response.failures:
+        record.known["failed"] = len(response.failures)
+
+
+def logged(record: Record, error: ImagekitError) -> Refusal:
+    """Log a call's *error*; the refusal that stands for it."""
+    about = {"fault": type(error).__name__, "billed": error.billed, "upstream": error.request_id}
+    record.known |= {name: value for name, value in about.items() if value is not None}
+    if isinstance(error, _OURS):
+        logger.warning("%s: %s", record.id, error)
+    return of_error(error)
+
+
+def notices_of(
+    target: Target, response: ImageResponse | None, more: Sequence[Notice] = ()
+) -> list[Any]:
+    """Everything that goes otherwise than asked, as JSON."""
+    found = [*target.notices, *more]
+    if response is not None:
+        found += response.notices
+        lost = [slot.reason for slot in response.failures]
+        found += [Notice(kind="incomplete", feature="data", detail=why) for why in lost]
+    return [public(one) for one in found]
+
+
+def public(notice: Notice) -> dict[str, Any]:
+    """A notice as a client may see it, as JSON: it may quote an error, in somebody else's words."""
+    return notice.model_dump(exclude_none=True) | {"detail": told(notice.detail)}
+
+
+_LONGEST = 4000
+
+
+def header_of(notices: Sequence[Any]) -> dict[str, str]:
+    """The header in which notices travel beside an answer that has no place for them."""
+    if not notices:
+        return {}
+    kept = list(notices)
+    while len(text := json.dumps(kept)) > _LONGEST:
+        kept.pop()
+    return {"x-imagekit-notices": text}
+
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class EventStream:
+    """An answer that follows a run, which ends with it, unless it is *detached*."""
+
+    def __init__(self, run: Run, limits: Limits, *, start: int = 0, detached: bool = False) -> None:
+        self._run, self._limits = run, limits
+        self._start, self._detached = start, detached
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Send the frames as they come."""
+        sending = asyncio.create_task(self._sent(send))
+        try:
+            await unless_gone(sending, receive)
+        finally:
+            if not self._detached and self._run.task is not None:
+                self._run.task.cancel()
+
+    async def _sent(self, send: Send) -> None:
+        headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        frames: AsyncIterator[bytes] = self._run.follow(self._start, self._limits.pause)
+        async for frame in frames:
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def frame(event: dict[str, Any]) -> bytes:
+    """One event, as it is written on a stream."""
+    return f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+
+
+def comments(notices: Sequence[Any]) -> bytes:
+    """Notices as comments of a stream, which clients skip."""
+    return b"".join(f": notice {json.dumps(one)}\n\n".encode() for one in notices)
