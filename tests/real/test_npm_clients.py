@@ -244,7 +244,7 @@ def test_openai_lists_the_models(openai: Any) -> None:
     [
         ("bad_request", "BadRequest", 400, "integer_above_max_value", "n", "invalid_request_error"),
         ("authentication", "Authentication", 401, "invalid_api_key", None, "invalid_request_error"),
-        ("not_found", "NotFound", 404, "model_not_found", "model", "invalid_request_error"),
+        ("not_found", "BadRequest", 400, "invalid_value", "model", "image_generation_user_error"),
         ("no_response", "NotFound", 404, None, None, "invalid_request_error"),
         ("rate_limit", "RateLimit", 429, "rate_limit_exceeded", None, "rate_limit_error"),
         ("broken", "InternalServer", 502, "server_error", None, "server_error"),

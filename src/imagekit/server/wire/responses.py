@@ -130,7 +130,11 @@ class Responses:
         shared, beside = tool.own(), _beside(asked, tool, talk)
         heeded, notices = heard(service, target, {"openai": shared, "openai-responses": beside})
         # The rest of what is beside the tool is the conversation's, and draws nothing.
-        told = [one for one in notices if one.feature in shared or one.feature in _DRAWS]
+        told = [
+            one
+            for one in notices
+            if one.feature.partition(".")[0] in shared or one.feature in _DRAWS
+        ]
         said: dict[str, Any] = {
             **tool.wanted(),
             "prompt": talk.prompt,
