@@ -23,8 +23,9 @@ from ._routes import Routes
 from ._runs import Runs
 from ._service import Service
 from ._store import MemoryStore, SQLiteStore
-from .wire.files import Files, Models
+from .wire.files import Files
 from .wire.images import Images
+from .wire.models import Models
 from .wire.responses import Responses
 
 _HANDLERS = "starlette.exception_handlers"

@@ -1,4 +1,4 @@
-"""The Files API, as far as pictures are given by a file's id; and the list of models."""
+"""The Files API, as far as pictures are given by a file's id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import time
 import uuid
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -100,27 +99,3 @@ class Files:
         if data is None:
             raise not_found(f"No such File object: {id[:100]}", param="id")
         return data
-
-
-class Models:
-    """The endpoints below `/v1/models`."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def list(self, request: Request) -> JSONResponse:
-        """Every model that the server is told of."""
-        listed = self._service.routes.listed()
-        return JSONResponse({"object": "list", "data": [_model(*one) for one in listed.items()]})
-
-    async def retrieve(self, request: Request) -> JSONResponse:
-        """One model; also one that only the provider may know."""
-        name = request.path_params["id"]
-        if not name:
-            raise not_found("No such model.", "model_not_found", "model")
-        target = self._service.routes.target(name)
-        return JSONResponse(_model(name, target.provider))
-
-
-def _model(name: str, provider: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": provider}
