@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from ..._errors import ImagekitError
 from ..._events import Completed, ImageFailed, ImageReady, Noticed
 from ..._image import Image
-from ..._request import ImageRequest
+from ..._request import ImageRequest, State
 from .._log import Record, logger
 from .._routes import Target
 from .._runs import Run
@@ -43,7 +43,7 @@ class Call:
         self.owner, self.action = owner, action
         # Pictures that are talked about and did not go along: those a state stands for.
         self.unshown = unshown
-        self.state: Any = None
+        self.state: State | None = None
         self.notices: list[Any] = []
 
     def say(self, event: dict[str, Any]) -> None:
@@ -77,16 +77,30 @@ class Call:
         keeps = self.asked.stores and error is None
         try:
             if keeps:
-                await self._tried(self._shelf.keep)
+                await self._tried(self.keep())
             self.telling.close()
             if keeps and self.asked.background and self.asked.stream:
-                await self._tried(self._shelf.keep_events)
+                await self._tried(self._keep_events())
         finally:
             self.run.finish(error)
 
-    async def _tried(self, keep: Callable[[Call], Awaitable[None]]) -> None:
+    async def keep(self) -> None:
+        """Store the response as it stands."""
+        await self._shelf.keep(
+            self.owner,
+            self.telling.response,
+            provider=self.target.provider,
+            wanted=self.wanted,
+            state=self.state,
+            unshown=self.unshown,
+        )
+
+    async def _keep_events(self) -> None:
+        await self._shelf.keep_events(self.owner, self.telling.response["id"], self.run.frames)
+
+    async def _tried(self, keeping: Awaitable[None]) -> None:
         try:
-            await keep(self)
+            await keeping
         except Exception:  # the picture is made and paid for: it is answered all the same
             logger.exception("%s could not be kept", self.telling.response["id"])
 
@@ -120,8 +134,7 @@ class Call:
 
     def _completed(self, event: Completed) -> None:
         tell(self._record, event.response)
-        state = event.response.state
-        self.state = state.model_dump(mode="json") if state is not None else None
+        self.state = event.response.state
         self.telling.see(event)
 
 

@@ -54,7 +54,7 @@ class Responses:
         record.known["response"] = id
         self._service.check()
         if asked.background:
-            await self._shelf.keep(call)
+            await call.keep()
         run.task = self._service.begin(call.make)
         self._live[id] = _Live(call.owner, run, call.telling, asked)
         run.task.add_done_callback(lambda _: self._live.pop(id, None))

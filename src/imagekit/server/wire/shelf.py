@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from ..._image import ImageInput
+from ..._request import ImageRequest, State
 from .._kept import Kept
 from .conversation import CALL
 from .refusals import not_found
-
-if TYPE_CHECKING:
-    from .calls import Call
 
 ENDED = ("completed", "failed", "cancelled", "incomplete")
 
@@ -23,10 +22,21 @@ class Shelf:
     def __init__(self, kept: Kept, seconds: float) -> None:
         self._kept, self._seconds = kept, seconds
 
-    async def keep(self, call: Call) -> None:
-        """Store the response as it stands, its pictures by themselves."""
-        owner = call.owner
-        response = dict(call.telling.response)
+    async def keep(
+        self,
+        owner: str,
+        response: dict[str, Any],
+        *,
+        provider: str,
+        wanted: ImageRequest,
+        state: State | None,
+        unshown: Sequence[str],
+    ) -> None:
+        """Store a response as it stands, its pictures by themselves.
+
+        *state* is where *provider* left off. What was *wanted* is kept for as long as no picture
+        has come of it, and the earlier pictures that were talked about *unshown*.
+        """
         output = []
         for item in response["output"]:
             if item["type"] == CALL and item["result"] is not None:
@@ -34,33 +44,33 @@ class Shelf:
                 item = {**item, "result": ""}
             output.append(item)
         made = any(item["result"] is not None for item in output if item["type"] == CALL)
-        state = call.wanted.state
+        left = state if made else wanted.state
+        pictures = await self._inputs(owner, response["id"], wanted, made=made)
+        open = {"words": wanted.prompt, "earlier": list(unshown), "pictures": pictures}
         document = {
             "response": {**response, "output": output},
-            "provider": call.target.provider,
-            "state": call.state if made else state and state.model_dump(mode="json"),
-            "open": await self._open(call, made=made),
+            "provider": provider,
+            "state": left and left.model_dump(mode="json"),
+            "open": None if made else open,
         }
         await self._put("response", response["id"], owner, json.dumps(document).encode())
 
-    async def _open(self, call: Call, *, made: bool) -> dict[str, Any] | None:
-        """What was said and came to no picture: it is still being talked about."""
+    async def _inputs(self, owner: str, id: str, wanted: ImageRequest, *, made: bool) -> list[str]:
+        """The input pictures, kept until one is made of them: their URLs, or ids."""
         pictures = []
-        for place, given in enumerate(call.wanted.images):
-            id = f"{call.telling.response['id']}-{place}"
+        for place, given in enumerate(wanted.images):
+            name = f"{id}-{place}"
             if given.data is not None and made:
-                await self._kept.delete("picture", id, call.owner)
+                await self._kept.delete("picture", name, owner)
             elif given.data is not None:
-                await self._put("picture", id, call.owner, given.data)
-            pictures.append(given.url or id)
-        if made:
-            return None
-        return {"words": call.wanted.prompt, "earlier": call.unshown, "pictures": pictures}
+                await self._put("picture", name, owner, given.data)
+            pictures.append(given.url or name)
+        return pictures
 
-    async def keep_events(self, call: Call) -> None:
+    async def keep_events(self, owner: str, id: str, frames: Sequence[bytes]) -> None:
         """Store what was streamed, so that it can be streamed again."""
-        events = json.dumps([event.decode() for event in call.run.frames]).encode()
-        await self._put("events", call.telling.response["id"], call.owner, events)
+        events = json.dumps([event.decode() for event in frames]).encode()
+        await self._put("events", id, owner, events)
 
     async def _put(self, kind: str, id: str, owner: str, data: bytes) -> None:
         await self._kept.put(kind, id, owner, data, self._seconds)
