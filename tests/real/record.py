@@ -15,6 +15,7 @@ import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/real")]
@@ -33,7 +34,6 @@ FROM = {
     f"{sdserver.PACKAGE} {sdserver.VERSION}, with random weights",
     "server": "imagekit's own server on loopback, in front of the sketch provider "
     "(tests/real/stubborn.py), which also refuses, breaks and is cut on purpose",
-    "live": "the live service",
 }
 
 
@@ -48,7 +48,11 @@ def main() -> int:
             sources = {"live": os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")}
         else:
             sources = _local(provider, servers)
-        return max(_recorded(provider, *one, rest) for one in sources.items())
+        code = max(_recorded(provider, *one, rest) for one in sources.items())
+    if code:
+        print("Some of it is not as the tests expect. What was recorded stands in cassettes/ all")
+        print("the same, and says where it is from; `git checkout cassettes` takes it back.")
+    return code
 
 
 def _warn() -> None:
@@ -85,7 +89,9 @@ def _recorded(provider: str, source: str, url: str, rest: list[str]) -> int:
         cwd=ROOT,
         env=env,
     )
-    _provenance(provider, source, before)
+    _provenance(
+        provider, source, FROM.get(source, f"the service at {urlsplit(url).hostname}"), before
+    )
     return code
 
 
@@ -93,12 +99,12 @@ def _state() -> dict[str, bytes]:
     return {path.relative_to(HOME).as_posix(): path.read_bytes() for path in HOME.glob("*/*.yaml")}
 
 
-def _provenance(provider: str, source: str, before: dict[str, bytes]) -> None:
+def _provenance(provider: str, source: str, place: str, before: dict[str, bytes]) -> None:
     """Say of every cassette that changed where it is from now, and forget those that are gone."""
     path = HOME / "PROVENANCE.toml"
     said: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
     after = _state()
-    how = f"{FROM[source]}; made anew by `python3 dev.py record {provider}`"
+    how = f"{place}; made anew by `python3 dev.py record {provider}`"
     for name, data in after.items():
         if before.get(name) != data:
             said[name] = {"source": source, "from": how, "when": datetime.date.today()}

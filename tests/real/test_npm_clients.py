@@ -10,13 +10,12 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import npm
 import pytest
-from PIL import Image as Pillow
+from drawing import SIZE, WORDS, drawn, mask, shades, transparent
 from tally import Judge
 
 import imagekit
@@ -24,7 +23,7 @@ from imagekit import AsyncClient, RetryPolicy
 from imagekit.provider import Flow, sleep
 from imagekit.server import Limits
 from serving import serving
-from toys import Inside, Plugged, Scripted, Server, Whole, answers, picture, plugins, spelt
+from toys import Inside, Plugged, Scripted, Server, Whole, answers, plugins, spelt
 
 pytestmark = pytest.mark.real
 
@@ -36,33 +35,16 @@ PACKAGES = {
     "ai": {"ai": "7.0.173", "@ai-sdk/openai": "4.0.118", "zod": "4.6.7"},
 }
 SCRIPTS = Path(__file__).parent / "npm_clients"
-WORDS, SIZE = "a red kite", "64x64"
-GIVEN = [picture(10 * (place + 1), 64, 64) for place in range(16)]
+GIVEN, MASK = shades(16), transparent()
 
 
-def drawn(prompt: str | None = WORDS, images: Sequence[bytes] = (), **fields: Any) -> list[str]:
-    """What the sketch provider makes of it, asked here, as base64."""
-    given = tuple(imagekit.ImageInput(data=one) for one in images)
-    wanted = imagekit.ImageRequest(prompt=prompt, images=given, **fields)
-    with imagekit.Client(provider="sketch", env={}) as client:
-        return [spelt(one.read()) for one in client.run(wanted)]
-
-
-def marked() -> bytes:
-    """A mask whose left half is to be edited."""
-    sheet = Pillow.new("RGBA", (64, 64), (0, 0, 0, 255))
-    sheet.paste((0, 0, 0, 0), (0, 0, 32, 64))
-    out = BytesIO()
-    sheet.save(out, "PNG")
-    return out.getvalue()
-
-
-MASK = marked()
+def read(prompt: str | None = WORDS, images: Sequence[bytes] = (), **fields: Any) -> list[str]:
+    """What a script must have read of it: what is drawn, as base64."""
+    return [spelt(one) for one in drawn(prompt, images, **fields)]
 
 
 def masked() -> list[str]:
-    mask = imagekit.Mask(imagekit.ImageInput(data=MASK), edit_where="transparent")
-    return drawn(images=GIVEN[:1], mask=mask, size=SIZE)
+    return read(images=GIVEN[:1], mask=mask(MASK), size=SIZE)
 
 
 def never(request: imagekit.ImageRequest) -> Flow:
@@ -142,7 +124,7 @@ def told(judge: Judge, by: Mapping[str, Any], step: str, *, differs: str | None 
 
 def test_openai_reads_two_pictures_and_what_went_otherwise(openai: Any) -> None:
     with told(OPENAI, openai, "generate") as said:
-        assert said["pictures"] == drawn(n=2, size=SIZE)
+        assert said["pictures"] == read(n=2, size=SIZE)
         assert said["size"] == SIZE
         assert said["id"].startswith("req_")
         assert {one["feature"] for one in said["notices"]} == {"model", "quality"}
@@ -151,7 +133,7 @@ def test_openai_reads_two_pictures_and_what_went_otherwise(openai: Any) -> None:
 @pytest.mark.parametrize(("name", "count"), [("one", 1), ("four", 4), ("sixteen", 16)])
 def test_openai_edits_one_and_four_and_sixteen_pictures(openai: Any, name: str, count: int) -> None:
     with told(OPENAI, openai, f"edit_{name}") as said:
-        assert said == drawn(images=GIVEN[:count], size=SIZE)
+        assert said == read(images=GIVEN[:count], size=SIZE)
 
 
 def test_openai_edits_by_a_mask(openai: Any) -> None:
@@ -161,7 +143,7 @@ def test_openai_edits_by_a_mask(openai: Any) -> None:
 
 def test_openai_fetches_a_variation_by_its_link(openai: Any) -> None:
     with told(OPENAI, openai, "variation") as said:
-        assert [said] == drawn(None, images=GIVEN[:1])
+        assert [said] == read(None, images=GIVEN[:1])
 
 
 def test_openai_streams_a_picture(openai: Any) -> None:
@@ -169,20 +151,20 @@ def test_openai_streams_a_picture(openai: Any) -> None:
         previews = ["image_generation.partial_image"] * 2
         assert [one["type"] for one in said] == [*previews, "image_generation.completed"]
         assert [one["partial_image_index"] for one in said[:-1]] == [0, 1]
-        assert [said[-1]["b64_json"]] == drawn(size=SIZE)
+        assert [said[-1]["b64_json"]] == read(size=SIZE)
 
 
 def test_openai_streams_an_edit(openai: Any) -> None:
     with told(OPENAI, openai, "edit_stream") as said:
         assert [one["type"] for one in said] == ["image_edit.partial_image", "image_edit.completed"]
-        assert [said[-1]["b64_json"]] == drawn(images=GIVEN[:1], size=SIZE)
+        assert [said[-1]["b64_json"]] == read(images=GIVEN[:1], size=SIZE)
 
 
 def test_openai_reads_a_response_and_reads_it_again(openai: Any) -> None:
     with told(OPENAI, openai, "response") as said:
         [call] = said["response"]["output"]
         assert (call["type"], call["status"]) == ("image_generation_call", "completed")
-        assert [call["result"]] == drawn(size=SIZE)
+        assert [call["result"]] == read(size=SIZE)
         assert said["again"] == said["response"]
 
 
@@ -193,24 +175,24 @@ def test_openai_streams_a_response_in_its_order(openai: Any) -> None:
         assert said[-1]["type"] == "response.completed"
         kinds = [one["type"] for one in said]
         assert kinds.count("response.image_generation_call.partial_image") == 2
-        assert [said[-1]["response"]["output"][0]["result"]] == drawn(size=SIZE)
+        assert [said[-1]["response"]["output"][0]["result"]] == read(size=SIZE)
 
 
 def test_openai_gives_its_own_account_of_a_stream(openai: Any) -> None:
     with told(OPENAI, openai, "account_of_a_stream") as said:
-        assert said == drawn(size=SIZE)
+        assert said == read(size=SIZE)
 
 
 def test_openai_goes_on_by_an_id_or_by_the_items(openai: Any) -> None:
     with told(OPENAI, openai, "conversation") as said:
         first = base64.b64decode(said["first"][0])
-        assert said["by_id"] == said["by_items"] == drawn("with a tail", images=[first], size=SIZE)
+        assert said["by_id"] == said["by_items"] == read("with a tail", images=[first], size=SIZE)
 
 
 def test_openai_asks_for_what_is_made_in_the_background(openai: Any) -> None:
     with told(OPENAI, openai, "background") as said:
         assert (said["began"], said["status"]) == ("queued", "completed")
-        assert said["pictures"] == drawn(size=SIZE)
+        assert said["pictures"] == read(size=SIZE)
 
 
 def test_openai_takes_up_a_background_stream_after_any_event(openai: Any) -> None:
@@ -229,7 +211,7 @@ def test_openai_gives_pictures_by_the_id_of_a_file(openai: Any) -> None:
     with told(OPENAI, openai, "files") as said:
         assert (said["name"], said["bytes"], said["listed"]) == ("a.png", len(GIVEN[0]), True)
         assert said["kept"] == spelt(GIVEN[0])
-        assert said["by_id"] == said["edited"] == drawn(images=GIVEN[:1], size=SIZE)
+        assert said["by_id"] == said["edited"] == read(images=GIVEN[:1], size=SIZE)
         assert said["deleted"]
         assert said["gone"]["kind"] == "NotFoundError"
 
@@ -269,20 +251,20 @@ def test_openai_does_not_send_again_what_may_have_been_charged(openai: Any) -> N
 
 def test_ai_reads_two_pictures_and_what_is_said_of_them(ai: Any) -> None:
     with told(AI, ai, "generate") as said:
-        assert said["pictures"] == drawn(n=2, size=SIZE, output_format="webp")
+        assert said["pictures"] == read(n=2, size=SIZE, output_format="webp")
         assert said["kinds"] == ["image/webp"] * 2
         assert [(one["size"], one["outputFormat"]) for one in said["about"]] == [(SIZE, "webp")] * 2
 
 
 def test_ai_reads_the_bytes_of_a_model_of_old(ai: Any) -> None:
     with told(AI, ai, "generate_of_old") as said:
-        assert said == drawn(size=SIZE)
+        assert said == read(size=SIZE)
 
 
 @pytest.mark.parametrize(("name", "count"), [("one", 1), ("four", 4)])
 def test_ai_edits_one_and_four_pictures(ai: Any, name: str, count: int) -> None:
     with told(AI, ai, f"edit_{name}") as said:
-        assert said == drawn(images=GIVEN[:count], size=SIZE)
+        assert said == read(images=GIVEN[:count], size=SIZE)
 
 
 def test_ai_edits_by_a_mask(ai: Any) -> None:
@@ -292,27 +274,27 @@ def test_ai_edits_by_a_mask(ai: Any) -> None:
 
 def test_ai_calls_the_tool_and_goes_on_by_the_id(ai: Any) -> None:
     with told(AI, ai, "tool") as said:
-        assert said["first"] == drawn(size=SIZE)
+        assert said["first"] == read(size=SIZE)
         first = base64.b64decode(said["first"][0])
-        assert said["next"] == drawn("with a tail", images=[first], size=SIZE)
+        assert said["next"] == read("with a tail", images=[first], size=SIZE)
 
 
 def test_ai_calls_the_tool_with_a_picture(ai: Any) -> None:
     with told(AI, ai, "tool_with_a_picture") as said:
-        assert said == drawn(images=GIVEN[:1], size=SIZE)
+        assert said == read(images=GIVEN[:1], size=SIZE)
 
 
 def test_ai_goes_on_by_the_messages_so_far(ai: Any) -> None:
     with told(AI, ai, "tool_and_the_conversation_so_far") as said:
         first = base64.b64decode(said["first"][0])
-        assert said["next"] == drawn("with a tail", images=[first], size=SIZE)
+        assert said["next"] == read("with a tail", images=[first], size=SIZE)
 
 
 def test_ai_streams_previews_and_then_the_picture(ai: Any) -> None:
     with told(AI, ai, "tool_stream") as said:
         assert not [one for one in said if one.get("error")]
         shown = [one for one in said if one["type"] == "tool-result"]
-        assert [shown[-1]["result"]] == drawn(size=SIZE)
+        assert [shown[-1]["result"]] == read(size=SIZE)
         assert len({one["result"] for one in shown}) == 3
 
 

@@ -12,9 +12,8 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,13 +21,13 @@ import httpx
 import httpx2
 import openai
 import pytest
+from drawing import SIZE, WORDS, drawn, mask, shades, transparent
 from openai.types.image_edit_params import ImageEditParamsBase
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from openai.types.responses.tool import ImageGeneration
 from openai.types.shared import ErrorObject
-from PIL import Image as Pillow
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from tally import Judge
 
 import imagekit
@@ -36,31 +35,19 @@ from imagekit import AsyncClient, RetryPolicy
 from imagekit.provider import Capabilities, Flow, emit, sleep
 from imagekit.server import Limits
 from serving import Serving, serving
+from strictly import extras
 from toys import Plugged, Server, Whole, answers, picture, plugins
 
 pytestmark = pytest.mark.real
 
 JUDGE = Judge("the official Python SDK as a client of our server")
 
-MODEL, WORDS, SIZE = "gpt-image-2.5-flare", "a red kite", "64x64"
-# The live service says it too; the client's type does not declare it.
-UNDECLARED = {"store"}
+MODEL = "gpt-image-2.5-flare"
 TOOL = {"type": "image_generation", "size": SIZE}
 PNG = picture(90, 64, 64)
 
 
 # --- the judge: the client, and its types
-
-
-def extras(value: Any, where: str = "") -> Iterator[str]:
-    """Where *value* holds what the official types do not know."""
-    if isinstance(value, BaseModel):
-        yield from (f"{where}.{name}" for name in value.model_extra or () if name not in UNDECLARED)
-        for name in type(value).model_fields:
-            yield from extras(getattr(value, name), f"{where}.{name}")
-    elif isinstance(value, list):
-        for one in value:
-            yield from extras(one, where)
 
 
 def strictly(found: Any, raw: Any) -> None:
@@ -316,15 +303,6 @@ def toy(stage: Any, provider: str) -> Serving:
     return found
 
 
-def drawn(prompt: str | None = WORDS, images: Sequence[bytes] = (), **fields: Any) -> list[bytes]:
-    """What the sketch provider makes of it, asked here."""
-    wanted = imagekit.ImageRequest(
-        prompt=prompt, images=tuple(imagekit.ImageInput(data=one) for one in images), **fields
-    )
-    with imagekit.Client(provider="sketch", env={}) as client:
-        return [one.read() for one in client.run(wanted)]
-
-
 def pictures(answer: Any) -> list[bytes]:
     """The pictures of an answer of the Images API."""
     return [base64.b64decode(one.b64_json, validate=True) for one in answer.data]
@@ -336,21 +314,8 @@ def results(response: Any) -> list[bytes]:
     return [base64.b64decode(one.result, validate=True) for one in calls]
 
 
-def shades(count: int) -> list[bytes]:
-    return [picture(10 * (place + 1), 64, 64) for place in range(count)]
-
-
 def data_url(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
-def transparent(left: int = 32) -> bytes:
-    """A mask whose left part is to be edited."""
-    sheet = Pillow.new("RGBA", (64, 64), (0, 0, 0, 255))
-    sheet.paste((0, 0, 0, 0), (0, 0, left, 64))
-    out = BytesIO()
-    sheet.save(out, "PNG")
-    return out.getvalue()
 
 
 # --- the Images API
@@ -408,12 +373,11 @@ def test_one_and_four_and_sixteen_pictures_are_edited_in_their_order(
 
 
 def test_a_mask_keeps_what_is_opaque_in_it(connect: Any, colour: str, sketch: Serving) -> None:
-    mask = transparent()
+    half = transparent()
     answer = connect(colour, sketch).do(
-        lambda c: c.images.edit(image=("a.png", PNG), mask=("m.png", mask), prompt=WORDS, size=SIZE)
+        lambda c: c.images.edit(image=("a.png", PNG), mask=("m.png", half), prompt=WORDS, size=SIZE)
     )
-    marked = imagekit.Mask(imagekit.ImageInput(data=mask), edit_where="transparent")
-    assert pictures(answer) == drawn(images=[PNG], mask=marked, size=SIZE)
+    assert pictures(answer) == drawn(images=[PNG], mask=mask(half), size=SIZE)
     assert pictures(answer) != drawn(images=[PNG], size=SIZE)
 
 
@@ -715,15 +679,14 @@ def test_what_the_provider_counts_and_says_is_in_the_response(
 def test_a_response_edits_sixteen_pictures_by_a_mask(
     connect: Any, colour: str, sketch: Serving
 ) -> None:
-    given, mask = shades(16), transparent()
+    given, half = shades(16), transparent()
     content = [{"type": "input_text", "text": WORDS}]
     content += [{"type": "input_image", "image_url": data_url(one)} for one in given]
-    tool = {**TOOL, "action": "edit", "input_image_mask": {"image_url": data_url(mask)}}
+    tool = {**TOOL, "action": "edit", "input_image_mask": {"image_url": data_url(half)}}
     answer = connect(colour, sketch).do(
         lambda c: c.responses.create(input=[{"role": "user", "content": content}], tools=[tool])
     )
-    marked = imagekit.Mask(imagekit.ImageInput(data=mask), edit_where="transparent")
-    assert results(answer) == drawn(images=given, mask=marked, size=SIZE)
+    assert results(answer) == drawn(images=given, mask=mask(half), size=SIZE)
     assert answer.output[0].action == "edit"
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,113 +15,25 @@ import openai
 import pytest
 
 import imagekit
-from imagekit import Image, ImageFailure, ImageRequest, ImageResponse, Notice, Usage, UsageItem
+from imagekit import Image, ImageFailure, ImageRequest, Notice, Usage, UsageItem
 from imagekit.provider import sleep
 from imagekit.server import Limits
-from serving import Serving, serving
-from toys import Plugged, Scripted, patiently, picture, refused, spelt
-
-TOOL = {"type": "image_generation"}
-PNG = picture(1, 4, 2)
-TOKENS = ("first-token", "other-token")
+from responding import OTHER, PNG, TOKENS, TOOL, Asking, gives, raises, rows, shared
+from toys import patiently, picture, refused, spelt
 
 
-Script = Callable[[ImageRequest], Any]
+class Reader(Asking):
+    """Asks again for what was made."""
 
-
-class Asking:
-    """A client of a server whose provider does as its script says."""
-
-    running: Serving
-    client: httpx.Client
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-
-    def flow(self, request: ImageRequest) -> Any:
-        return (yield from self.script(request))
-
-    def post(self, input: Any = "a fox", tool: Any = None, **body: Any) -> httpx.Response:
-        said = {"input": input, "tools": [TOOL | (tool or {})], **body}
-        return self.client.post("/responses", json=said)
-
-    def get(self, id: str, token: str = TOKENS[0]) -> httpx.Response:
-        return self.client.get(f"/responses/{id}", headers=bearer(token))
-
-    @property
-    def live(self) -> int:
-        """How many calls the server holds on to."""
-        endpoints = [getattr(one, "endpoint", None) for one in self.running.app._router.routes]
-        owners = [getattr(one, "__self__", None) for one in endpoints]
-        [held] = {
-            id(found._live): found._live for found in owners if hasattr(found, "_live")
-        }.values()
-        return len(held)
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
-@contextmanager
-def started(script: Script, *, streaming: bool = True, **settings: Any) -> Iterator[Asking]:
-    made = Asking(script)
-    able = {"operations": frozenset({"generate", "edit"}), "streaming": streaming}
-    settings.setdefault("limits", Limits(grace=2))  # a test that fails must not wait
-    with (
-        serving(register={"toy": Plugged(Scripted(made.flow, **able))}, **settings) as running,
-        httpx.Client(base_url=running.url, timeout=20, headers=bearer(TOKENS[0])) as client,
-    ):
-        made.running, made.client = running, client
-        yield made
-        assert patiently(lambda: made.live == 0)
+    def get(self, id: str) -> httpx.Response:
+        return self.client.get(f"/responses/{id}")
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Asking]:
-    with started(gives()) as made:
-        yield made
+def asking() -> Iterator[Any]:
+    with shared(Reader) as lent:
+        yield lent
 
-
-@pytest.fixture
-def asking(shared: Asking) -> Any:
-    """A server whose provider does as a script says; one of its own where it has settings."""
-
-    @contextmanager
-    def asked(script: Script = PLAIN, **settings: Any) -> Iterator[Asking]:
-        if settings:
-            with started(script, **settings) as made:
-                yield made
-            return
-        shared.script = script
-        yield shared
-        assert patiently(lambda: shared.live == 0)
-
-    return asked
-
-
-def gives(*slots: Image | ImageFailure, **more: Any) -> Callable[[ImageRequest], Any]:
-    def script(request: ImageRequest) -> Any:
-        yield from sleep(0)
-        return ImageResponse(slots=slots, **more)
-
-    return script
-
-
-def raises(error: Exception) -> Callable[[ImageRequest], Any]:
-    def script(request: ImageRequest) -> Any:
-        yield from sleep(0)
-        raise error
-
-    return script
-
-
-def rows(database: Path, sql: str) -> list[Any]:
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        return other.execute(sql).fetchall()
-
-
-PLAIN = gives(Image(data=PNG))
 
 # --- what comes back
 
@@ -454,7 +364,7 @@ def test_nobody_reaches_what_is_anothers(asking: Any) -> None:
     with asking(tokens=TOKENS) as toy:
         body = toy.post().json()
         id, made = body["id"], body["output"][0]["id"]
-        other = {"headers": bearer(TOKENS[1])}
+        other = {"headers": OTHER}
         assert toy.client.get(f"/responses/{id}", **other).status_code == 404
         assert toy.client.get(f"/responses/{id}?stream=true", **other).status_code == 404
         assert toy.client.delete(f"/responses/{id}", **other).status_code == 404

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
@@ -18,32 +16,17 @@ import imagekit
 from imagekit import Image, ImageReady, ImageRequest, ImageResponse, Text
 from imagekit.provider import emit, sleep
 from imagekit.server import Limits
-from serving import Serving, serving
-from toys import Plugged, Scripted, patiently, picture
+from responding import OTHER, TOKENS, TOOL, Asking, events, raises, rows, shared, wanted
+from toys import patiently, picture
 
-TOOL = {"type": "image_generation"}
-TOKENS = ("first-token", "other-token")
-FIRST, OTHER = ({"authorization": f"Bearer {token}"} for token in TOKENS)
+PREVIEWS = {"partial_images": 2}
 
 
-Script = Callable[[ImageRequest], Any]
-
-
-class Desk:
-    """A client of a server that works in the background."""
-
-    running: Serving
-    client: httpx.Client
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-
-    def flow(self, request: ImageRequest) -> Any:
-        return (yield from self.script(request))
+class Desk(Asking):
+    """Has things made in the background."""
 
     def start(self, **body: Any) -> dict[str, Any]:
-        said = {"input": "a fox", "tools": [TOOL | {"partial_images": 2}], "background": True}
-        answer = self.client.post("/responses", json=said | body)
+        answer = self.post(tool=PREVIEWS, background=True, **body)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -64,11 +47,10 @@ class Desk:
     @contextmanager
     def begin(self, **body: Any) -> Iterator[Iterator[dict[str, Any]]]:
         """A new response's events."""
-        said = {"input": "a fox", "tools": [TOOL | {"partial_images": 2}], "background": True}
-        said |= {"stream": True, **body}
+        said = wanted(tool=PREVIEWS, background=True, stream=True, **body)
         with self.client.stream("POST", "/responses", json=said) as answer:
             assert answer.status_code == 200
-            yield events(answer)
+            yield events(answer.iter_lines())
 
     @contextmanager
     def follow(self, id: str, after: int | None = None) -> Iterator[Iterator[dict[str, Any]]]:
@@ -78,70 +60,17 @@ class Desk:
             asked["starting_after"] = after
         with self.client.stream("GET", f"/responses/{id}", params=asked) as answer:
             assert answer.status_code == 200
-            yield events(answer)
+            yield events(answer.iter_lines())
 
     def rest(self, id: str, after: int | None = None) -> list[dict[str, Any]]:
         with self.follow(id, after) as found:
             return list(found)
 
-    @property
-    def live(self) -> int:
-        """How many calls the server holds on to."""
-        routes: list[Any] = self.running.app._router.routes
-        [create] = [one for one in routes if one.path == "/v1/responses"]
-        return len(create.endpoint.__self__._live)
-
-
-def events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
-    for line in answer.iter_lines():
-        if line.startswith("data: "):
-            yield json.loads(line.removeprefix("data: "))
-
-
-def never(request: ImageRequest) -> Any:
-    yield from sleep(60)
-
-
-@contextmanager
-def started(script: Script, *, streaming: bool = True, **settings: Any) -> Iterator[Desk]:
-    made = Desk(script)
-    able = {"operations": frozenset({"generate", "edit"}), "streaming": streaming}
-    settings.setdefault("limits", Limits(grace=2))  # a test that fails must not wait
-    with (
-        serving(register={"toy": Plugged(Scripted(made.flow, **able))}, **settings) as running,
-        httpx.Client(base_url=running.url, timeout=20, headers=FIRST) as client,
-    ):
-        made.running, made.client = running, client
-        yield made
-        assert patiently(lambda: made.live == 0)
-
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Desk]:
-    with started(never) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(shared: Desk) -> Any:
-    """A server whose provider does as a script says; one of its own where it has settings."""
-
-    @contextmanager
-    def asked(script: Script, **settings: Any) -> Iterator[Desk]:
-        if settings:
-            with started(script, **settings) as made:
-                yield made
-            return
-        shared.script = script
-        yield shared
-        assert patiently(lambda: shared.live == 0)
-
-    return asked
-
-
-def rows(database: Path, sql: str = "select kind, id from kept") -> list[Any]:
-    with closing(sqlite3.connect(database, isolation_level=None)) as other:
-        return other.execute(sql).fetchall()
+def desk() -> Iterator[Any]:
+    with shared(Desk) as lent:
+        yield lent
 
 
 # --- polling
@@ -184,11 +113,7 @@ def test_the_official_client_polls_until_the_picture_is_there(desk: Any, gate: A
 def test_a_failure_is_what_the_response_comes_to(
     desk: Any, error: Exception, status: str, item: str | None
 ) -> None:
-    def flow(request: ImageRequest) -> Any:
-        yield from sleep(0)
-        raise error
-
-    with desk(flow) as asked:
+    with desk(raises(error)) as asked:
         id = asked.start()["id"]
         assert asked.comes_to(id, status)
         last = asked.get(id)

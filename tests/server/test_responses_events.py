@@ -6,7 +6,7 @@ import base64
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import httpx
 import openai
 import pytest
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import BaseModel, TypeAdapter
 
 import imagekit
 from imagekit import (
@@ -36,35 +35,18 @@ from imagekit import (
 )
 from imagekit.provider import emit, sleep
 from imagekit.server import Limits
-from serving import Serving, serving
-from toys import Plugged, Scripted, patiently, picture, refused, spelt
+from responding import PNG, Asking, Script, events, shared, wanted
+from strictly import known
+from toys import patiently, picture, refused, spelt
 
-TOOL = {"type": "image_generation"}
-PNG = picture(1, 4, 2)
 CALL = "response.image_generation_call"
-ANY = TypeAdapter[Any](ResponseStreamEvent)
-# The live service echoes it, as recordings show; the client's type does not declare it.
-UNDECLARED = {"store"}
-
-
-def extras(value: Any, where: str = "") -> Iterator[str]:
-    """Where *value* holds what the official types do not know."""
-    if isinstance(value, BaseModel):
-        yield from (f"{where}.{name}" for name in value.model_extra or () if name not in UNDECLARED)
-        for name in type(value).model_fields:
-            yield from extras(getattr(value, name), f"{where}.{name}")
-    elif isinstance(value, list):
-        for one in value:
-            yield from extras(one, where)
 
 
 def judged(event: dict[str, Any]) -> dict[str, Any]:
     """*event*, which the official types know and declare."""
-    found = ANY.validate_python(event)
-    assert list(extras(found)) == []
-    assert found.type == event["type"]
+    assert known(ResponseStreamEvent, event).type == event["type"]
     if "response" in event:
-        TypeAdapter(Response).validate_python(event["response"])
+        known(Response, event["response"])
     return event
 
 
@@ -76,39 +58,18 @@ class Stream:
         self.comments: list[str] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        kind = None
-        for line in self.lines:
-            if line.startswith("event: "):
-                kind = line.removeprefix("event: ")
-            elif line.startswith(":"):
-                self.comments.append(line)
-            elif line:
-                event = json.loads(line.removeprefix("data: "))
-                assert event["type"] == kind
-                yield judged(event)
+        return map(judged, events(self.lines, self.comments))
 
     def until(self, kind: str) -> dict[str, Any]:
         return next(event for event in self if event["type"] == kind)
 
 
-Script = Callable[[ImageRequest], Any]
-
-
-class Toy:
-    """A client of a server whose provider does as its script says."""
-
-    running: Serving
-    client: httpx.Client
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-
-    def flow(self, request: ImageRequest) -> Any:
-        return (yield from self.script(request))
+class Toy(Asking):
+    """Watches what it asks for."""
 
     @contextmanager
     def stream(self, input: Any = "a fox", tool: Any = None, **body: Any) -> Iterator[Stream]:
-        said = {"input": input, "tools": [TOOL | (tool or {})], "stream": True, **body}
+        said = wanted(input, tool, stream=True, **body)
         with self.client.stream("POST", "/responses", json=said) as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -128,52 +89,14 @@ class Toy:
         assert sorted(places) == list(range(len(found[-1]["response"]["output"])))
         return found
 
-    @property
-    def live(self) -> int:
-        """How many calls the server holds on to."""
-        routes: list[Any] = self.running.app._router.routes
-        [create] = [one for one in routes if one.path == "/v1/responses"]
-        return len(create.endpoint.__self__._live)
-
-
-@contextmanager
-def started(script: Script, *, streaming: bool = True, **settings: Any) -> Iterator[Toy]:
-    made = Toy(script)
-    able = {"operations": frozenset({"generate", "edit"}), "streaming": streaming}
-    settings.setdefault("limits", Limits(grace=2))  # a test that fails must not wait
-    with (
-        serving(register={"toy": Plugged(Scripted(made.flow, **able))}, **settings) as running,
-        httpx.Client(base_url=running.url, timeout=20) as client,
-    ):
-        made.running, made.client = running, client
-        yield made
-        assert patiently(lambda: made.live == 0)
-
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Toy]:
-    with started(says()) as made:
-        yield made
+def toy() -> Iterator[Any]:
+    with shared(Toy) as lent:
+        yield lent
 
 
-@pytest.fixture
-def toy(shared: Toy) -> Any:
-    """A server whose provider does as a script says; one of its own where it has settings."""
-
-    @contextmanager
-    def asked(script: Script, **settings: Any) -> Iterator[Toy]:
-        if settings:
-            with started(script, **settings) as made:
-                yield made
-            return
-        shared.script = script
-        yield shared
-        assert patiently(lambda: shared.live == 0)
-
-    return asked
-
-
-def says(*events: Any, **response: Any) -> Callable[[ImageRequest], Any]:
+def says(*events: Any, **response: Any) -> Script:
     """A script that emits *events* and answers with the pictures among them."""
 
     def script(request: ImageRequest) -> Any:

@@ -6,34 +6,40 @@ import json
 import logging
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit import ContentRejectedError, Image, ImageRequest, ImageResponse, State, Text
 from imagekit.provider import emit
-from serving import serving
+from responding import TOOL, Asking, started
 from toys import Plugged, Scripted, call, picture, spelt
 
-TOOL = {"type": "image_generation"}
 PNG, OTHER = picture(1), picture(2)
 DATA_URL = f"data:image/png;base64,{spelt(PNG)}"
 
 
-@dataclass
-class Desk:
-    """A server, and what its provider was asked."""
+class Desk(Asking):
+    """Keeps what its provider was asked."""
 
-    client: httpx.Client
-    asked: list[ImageRequest] = field(default_factory=list)
+    def __init__(self, provider: str) -> None:
+        super().__init__(self.answer)
+        self.provider = provider
+        self.asked: list[ImageRequest] = []
 
-    def post(self, input: Any = "a fox", tool: Any = None, **body: Any) -> httpx.Response:
-        said = {"input": input, "tools": [TOOL | (tool or {})], **body}
-        return self.client.post("/responses", json=said)
+    def answer(self, request: ImageRequest) -> Any:
+        self.asked.append(request)
+        if request.prompt == "refuse":
+            raise ContentRejectedError("no", billed="no")
+        if request.prompt == "only talk":
+            yield from emit(Text(text="What kind?"))
+            return ImageResponse(slots=(), text="What kind?")
+        data = yield from call(lambda: picture(len(self.asked) % 200))
+        state = State(provider=self.provider, payload={"n": len(self.asked)})
+        kept = state if request.prompt and request.prompt.startswith("stateful") else None
+        return ImageResponse(slots=(Image(data=data),), state=kept)
 
     def ask(self, *said: Any, **body: Any) -> ImageRequest:
         answer = self.post(*said, **body)
@@ -56,33 +62,18 @@ class Desk:
 
 
 def desk(family: str | None = None, provider: str = "toy") -> Iterator[Desk]:
-    found = Desk(httpx.Client(timeout=20))
-
-    def script(request: ImageRequest) -> Any:
-        found.asked.append(request)
-        if request.prompt == "refuse":
-            raise ContentRejectedError("no", billed="no")
-        if request.prompt == "only talk":
-            yield from emit(Text(text="What kind?"))
-            return ImageResponse(slots=(), text="What kind?")
-        data = yield from call(lambda: picture(len(found.asked) % 200))
-        state = State(provider=provider, payload={"n": len(found.asked)})
-        kept = state if request.prompt and request.prompt.startswith("stateful") else None
-        return ImageResponse(slots=(Image(data=data),), state=kept)
-
+    found = Desk(provider)
     able = {
         "operations": frozenset({"generate", "edit"}),
         "inputs": frozenset({"bytes", "url"}),
         "mask": "transparent",
         "streaming": True,
     }
-    maker: Any = Scripted(script, **able)
+    maker: Any = Scripted(found.flow, **able)
     maker.family = family
     made = {provider: Plugged(maker), "other": Plugged(maker)}
-    with serving(register=made, models={"else": "other:m"}) as running:
-        found.client.base_url = httpx.URL(running.url)
-        yield found
-    found.client.close()
+    with started(found, register=made, models={"else": "other:m"}) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

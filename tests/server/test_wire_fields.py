@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,54 +7,24 @@ from typing import Any
 import httpx
 import pytest
 
-from imagekit import AsyncClient, Capabilities, Image, ImageRequest, ImageResponse
-from imagekit.provider import call
-from imagekit.server import create_app
-from toys import Inside, Plugged, picture
+from desk import InProcess, Toy, making
+from imagekit import ImageRequest
+from toys import picture
 
 PNG = picture()
 PARTS = [("image", ("a.png", PNG, "image/png"))]
 LINK = {"image_url": "https://pictures.test/a.png"}
 
 
-class Recording(Inside):
-    """Notes what it is asked; takes everything that the dialect has."""
-
-    family = "openai"
-
-    def __init__(self) -> None:
-        self.asked: list[ImageRequest] = []
-
-    def capabilities(self, model: str | None) -> Capabilities:
-        every = frozenset({"generate", "edit", "variation"})
-        return Capabilities(operations=every, inputs=frozenset({"bytes", "url"}), streaming=True)
-
-    def flow(self, request: ImageRequest, *, stream: bool) -> Any:
-        self.asked.append(request)
-        image = Image(data=(yield from call(picture)))
-        return ImageResponse(slots=(image,) * request.n, model=request.model)
+def echoing(request: ImageRequest) -> Any:
+    return (yield from making(model=request.model)(request))
 
 
-class Desk:
-    """A server in this process, and whom it asks."""
+class Desk(InProcess):
+    """Its provider takes everything that the dialect has."""
 
-    def __init__(self) -> None:
-        self.toy = Recording()
-        client = AsyncClient(provider="openai-images", env={})
-        # The plugin whose options this very dialect fills.
-        client.plugins.register(Plugged(self.toy), "openai-images")
-        self._app = create_app(client=client)
-
-    def post(self, path: str, **given: Any) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            asgi = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=asgi, base_url="http://test/v1") as http:
-                return await http.post(path, **given)
-
-        return asyncio.run(asked())
-
-    def generate(self, **said: Any) -> httpx.Response:
-        return self.post("/images/generations", json={"prompt": "an otter", **said})
+    # The plugin whose options this very dialect fills.
+    names = ("openai-images",)
 
     def edit(self, **said: Any) -> httpx.Response:
         return self.post("/images/edits", json={"prompt": "a hat", "images": [LINK], **said})
@@ -63,14 +32,10 @@ class Desk:
     def form(self, **said: str) -> httpx.Response:
         return self.post("/images/edits", data={"prompt": "a hat", **said}, files=PARTS)
 
-    def heard(self, answer: httpx.Response) -> ImageRequest:
-        assert answer.status_code == 200, answer.text
-        return self.toy.asked[-1]
-
 
 @pytest.fixture(scope="module")
 def desk() -> Desk:
-    return Desk()
+    return Desk(Toy(echoing, family="openai", inputs=frozenset({"bytes", "url"})))
 
 
 def error_of(answer: httpx.Response) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
-from imagekit import AsyncClient, Capabilities
-from imagekit.server import Limits, create_app
-from toys import Inside, Plugged, picture
+from desk import InProcess, error_of
+from imagekit import Capabilities
+from imagekit.server import Limits
+from toys import Inside, picture
 
 PNG = picture(3)
 TOKENS = ("first-token", "other-token")
@@ -21,20 +21,9 @@ class Toy(Inside):
         return Capabilities(model="toy-2" if model == "toy-latest" else None)
 
 
-class Desk:
-    def __init__(self, **how: Any) -> None:
-        client = AsyncClient(provider="toy", env={})
-        client.plugins.register(Plugged(Toy()), "toy")
-        self._app = create_app(client=client, **how)
-
+class Desk(InProcess):
     def ask(self, method: str, path: str, token: str = TOKENS[0], **given: Any) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            asgi = httpx.ASGITransport(self._app)
-            headers = {"authorization": f"Bearer {token}"}
-            async with httpx.AsyncClient(transport=asgi, headers=headers) as http:
-                return await http.request(method, f"http://test/v1{path}", **given)
-
-        return asyncio.run(asked())
+        return super().ask(method, path, headers={"authorization": f"Bearer {token}"}, **given)
 
     def upload(
         self, data: bytes = PNG, name: str = "a.png", purpose: str = "vision", **more: Any
@@ -45,14 +34,7 @@ class Desk:
 
 @pytest.fixture
 def desk() -> Desk:
-    return Desk(tokens=TOKENS)
-
-
-def error_of(answer: httpx.Response, status: int = 400) -> tuple[str | None, str | None]:
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
-    assert error["type"] == "invalid_request_error"
-    return error["code"], error["param"]
+    return Desk(Toy(), tokens=TOKENS)
 
 
 class TestAFile:
@@ -146,7 +128,7 @@ class TestAFile:
         assert desk.ask("GET", f"/files/{id}").status_code == 200
 
     def test_does_not_stay_for_ever(self) -> None:
-        desk = Desk(tokens=TOKENS, limits=Limits(kept=1e-9))
+        desk = Desk(Toy(), tokens=TOKENS, limits=Limits(kept=1e-9))
         assert desk.ask("GET", f"/files/{desk.upload().json()['id']}").status_code == 404
 
 
@@ -172,7 +154,7 @@ class TestTheList:
 
 class TestModels:
     def test_are_those_that_somebody_named(self) -> None:
-        desk = Desk(models={"gpt-image-2": "toy:toy-1", "toy-1": "toy"})
+        desk = Desk(Toy(), models={"gpt-image-2": "toy:toy-1", "toy-1": "toy"})
         said = desk.ask("GET", "/models").json()
         known = {"object": "model", "created": 0, "owned_by": "toy"}
         assert said == {

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,66 +14,18 @@ import pytest
 from openai.types import ImageGenPartialImageEvent, ImagesResponse
 
 import imagekit
-from imagekit import AsyncClient, Image, ImageFailure, ImageRequest, ImageResponse, Notice, Usage
+from desk import PNG, InProcess, Toy, making
+from imagekit import Image, ImageFailure, ImageRequest, ImageResponse, Notice, Usage
 from imagekit import UsageItem as Item
 from imagekit.provider import call, emit, sleep
-from imagekit.server import Limits, create_app
+from imagekit.server import Limits
 from serving import serving
-from toys import Plugged, Scripted, picture
+from toys import Plugged, picture
 
-PNG = picture(5, 3, 2)
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='8' height='9'/>"
-Flow = Callable[[ImageRequest], Any]
-ABLE = {"operations": frozenset({"generate", "edit", "variation"}), "streaming": True}
 
 
-class Toy(Scripted):
-    """Notes what it is asked; its flow is what it is given."""
-
-    def __init__(self, flow: Flow, family: str | None = None, **able: Any) -> None:
-        super().__init__(self._noted, **{**ABLE, **able})
-        self._told, self.family = flow, family
-        self.asked: list[ImageRequest] = []
-
-    def _noted(self, request: ImageRequest) -> Any:
-        self.asked.append(request)
-        return (yield from self._told(request))
-
-
-def making(*slots: Any, events: Any = (), **about: Any) -> Flow:
-    """A flow that says *events* and comes to *slots*: pictures, their bytes, or failures."""
-
-    def flow(request: ImageRequest) -> Any:
-        yield from call(lambda: None)
-        for event in events:
-            yield from emit(event)
-        made = [Image(data=one) if isinstance(one, bytes) else one for one in slots]
-        return ImageResponse(slots=tuple(made or [Image(data=PNG)] * request.n), **about)
-
-    return flow
-
-
-class Desk:
-    """A server in this process, in front of one provider or several."""
-
-    def __init__(self, *toys: Toy, client: Mapping[str, Any] = {}, **how: Any) -> None:
-        self.toys = toys or (Toy(making()),)
-        made = AsyncClient(**{"provider": "toy", "env": {}, **client})
-        for name, toy in zip(("toy", "other"), self.toys, strict=False):
-            made.plugins.register(Plugged(toy), name)
-        self.app = create_app(client=made, **how)
-
-    def ask(self, method: str, url: str, **given: Any) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            asgi = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=asgi, base_url="http://desk.test/v1") as http:
-                return await http.request(method, url, **given)
-
-        return asyncio.run(asked())
-
-    def generate(self, **said: Any) -> httpx.Response:
-        return self.ask("POST", "/images/generations", json={"prompt": "an otter", **said})
-
+class Desk(InProcess):
     def vary(self, *parts: Any, **said: str) -> httpx.Response:
         files = parts or [("image", ("a.png", PNG, "image/png"))]
         return self.ask("POST", "/images/variations", data=said, files=list(files))
@@ -82,10 +33,6 @@ class Desk:
     def edit(self, **said: Any) -> httpx.Response:
         files = [("image", ("a.png", PNG, "image/png"))]
         return self.ask("POST", "/images/edits", data={"prompt": "a hat", **said}, files=files)
-
-    @property
-    def heard(self) -> ImageRequest:
-        return self.toys[0].asked[-1]
 
 
 def notices(answer: httpx.Response) -> list[Any]:
@@ -206,7 +153,7 @@ class TestNotices:
             ("unsupported", "svg.reasoning.effort"),
             ("unsupported", "style"),
         ]
-        assert desk.heard.options == {}
+        assert desk.toy.asked[-1].options == {}
 
     def test_tell_it_once_also_where_that_family_is_not_installed(
         self, monkeypatch: pytest.MonkeyPatch
@@ -228,7 +175,7 @@ class TestNotices:
         desk = Desk(Toy(making(), family="openai"))
         answer = desk.generate(complexity="low", style="vivid")
         assert [one["feature"] for one in notices(answer)] == ["style"]
-        assert desk.heard.options == {"toy": {"complexity": "low"}}
+        assert desk.toy.asked[-1].options == {"toy": {"complexity": "low"}}
 
     def test_tell_of_the_model_that_is_used_instead(self) -> None:
         answer = Desk(Toy(making(), model="toy-9")).generate(model="gpt-image-2")
@@ -283,8 +230,8 @@ class TestWhoIsAsked:
         desk = Desk(client=defaults)
         for ask in (desk.generate, desk.edit, desk.vary):
             ask(size="auto")
-            assert (desk.heard.model, desk.heard.quality) == ("own-1", "high")
-            assert desk.heard.options == {"toy": {"depth": 3}}
+            assert (desk.toy.asked[-1].model, desk.toy.asked[-1].quality) == ("own-1", "high")
+            assert desk.toy.asked[-1].options == {"toy": {"depth": 3}}
 
     def test_what_it_cannot_make_is_the_requests_mistake(self) -> None:
         desk = Desk(Toy(making(), operations=frozenset({"generate"})))
@@ -352,7 +299,7 @@ class TestVariations:
         desk = Desk()
         answer = desk.vary(model="dall-e-2", n="2", size="256x256", user="u-1")
         assert answer.status_code == 200
-        request = desk.heard
+        request = desk.toy.asked[-1]
         assert request.operation == "variation"
         assert [one.data for one in request.images] == [PNG]
         assert (request.n, request.size, request.user) == (2, "256x256", "u-1")

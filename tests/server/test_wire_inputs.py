@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from imagekit import AsyncClient, Capabilities, Image, ImageRequest, ImageResponse
-from imagekit.provider import call
-from imagekit.server import Limits, create_app
-from toys import Plugged, picture
+from desk import InProcess, Quiet, Toy, error_of
+from imagekit import ImageRequest
+from imagekit.server import Limits
+from toys import picture
 
 PNG = picture(7, 2, 2)
 
@@ -37,39 +35,17 @@ JPEG, WEBP, SMALL_GIF = saved("JPEG"), saved("WEBP"), saved("GIF")
 ANIMATED = saved("GIF", save_all=True, append_images=[Pillow.new("RGB", (2, 2), "red")])
 
 
-class Recording:
+class Recording(Toy):
     """Takes pictures as bytes; masks are white where it may draw."""
 
-    endpoint = None
-
-    def __init__(self, *inputs: Any) -> None:
-        self.asked: list[ImageRequest] = []
-        every = frozenset({"generate", "edit", "variation"})
-        self._able = Capabilities(
-            operations=every, mask="white", inputs=frozenset(inputs or ("bytes",))
-        )
-
-    def capabilities(self, model: str | None) -> Capabilities:
-        return self._able
-
-    def flow(self, request: ImageRequest, *, stream: bool) -> Any:
-        self.asked.append(request)
-        return ImageResponse(slots=(Image(data=(yield from call(picture))),))
+    def __init__(self, *inputs: str) -> None:
+        taken = frozenset(inputs or ("bytes",))
+        super().__init__(mask="white", inputs=taken, streaming=False)
 
 
-class Desk:
-    def __init__(self, toy: Recording, **how: Any) -> None:
-        client = AsyncClient(provider="toy", env={})
-        client.plugins.register(Plugged(toy), "toy")
-        self.toy, self.app = toy, create_app(client=client, **how)
-
+class Desk(InProcess):
     def post(self, path: str = "/images/edits", **given: Any) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            asgi = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=asgi, base_url="http://test/v1") as http:
-                return await http.post(path, **given)
-
-        return asyncio.run(asked())
+        return super().post(path, **given)
 
     def edit(self, *references: Any, **said: Any) -> httpx.Response:
         return self.post(json={"prompt": "a hat", "images": [*references], **said})
@@ -81,10 +57,6 @@ class Desk:
         headers = {"authorization": f"Bearer {token}"}
         known = {"data": {"purpose": "vision"}, "files": {"file": ("a.png", data)}}
         return str(self.post("/files", headers=headers, **known).json()["id"])
-
-    def heard(self, answer: httpx.Response) -> ImageRequest:
-        assert answer.status_code == 200, answer.text
-        return self.toy.asked[-1]
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +79,6 @@ def raw(*parts: tuple[str, bytes]) -> dict[str, Any]:
 
 
 PROMPT = ('name="prompt"', b"a hat")
-
-
-def error_of(answer: httpx.Response, status: int = 400) -> tuple[str, str | None]:
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
-    assert error["type"] == "invalid_request_error"
-    return error["code"], error["param"]
 
 
 def datas(request: ImageRequest) -> Sequence[bytes | None]:
@@ -411,13 +376,7 @@ class TestLimits:
 HEADS = st.text("abn =\";\\*'%-_[]\x00ÿ", max_size=16)
 
 
-class TestWhateverIsSent:
-    @pytest.fixture(autouse=True)
-    def _quiet(self, caplog: pytest.LogCaptureFixture) -> Any:
-        caplog.set_level(logging.WARNING)
-        yield
-        assert [record for record in caplog.records if record.exc_info] == []
-
+class TestWhateverIsSent(Quiet):
     @settings(max_examples=200)
     @given(
         st.lists(

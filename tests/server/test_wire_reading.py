@@ -1,41 +1,30 @@
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit import AsyncClient
-from imagekit.server import App, create_app
+from desk import InProcess, Quiet
 from imagekit.server.wire.conversation import Create
 from imagekit.server.wire.reading import nested, read
 from imagekit.server.wire.refusals import RefusedError
-from toys import Inside, Plugged
+from toys import Inside
 
 JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def app() -> App:
-    client = AsyncClient(provider="toy", env={})
-    client.plugins.register(Plugged(Inside()), "toy")
-    return create_app(client=client)
+def desk() -> InProcess:
+    return InProcess(Inside())
 
 
-def post(app: App, body: bytes, path: str = "/images/generations", **headers: str) -> Any:
-    async def asked() -> httpx.Response:
-        asgi = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=asgi, base_url="http://test/v1") as http:
-            said = {**JSON, **{name.replace("_", "-"): is_ for name, is_ in headers.items()}}
-            return await http.post(path, content=body, headers=said)
-
-    return asyncio.run(asked())
+def post(desk: InProcess, body: bytes, path: str = "/images/generations", **headers: str) -> Any:
+    said = {**JSON, **{name.replace("_", "-"): is_ for name, is_ in headers.items()}}
+    return desk.post(path, content=body, headers=said)
 
 
 class TestTheBody:
@@ -48,14 +37,14 @@ class TestTheBody:
             " application/json ;x",
         ],
     )
-    def test_is_json_by_its_type(self, app: App, kind: str) -> None:
-        assert post(app, b'{"prompt": "x"}', content_type=kind).status_code == 200
+    def test_is_json_by_its_type(self, desk: InProcess, kind: str) -> None:
+        assert post(desk, b'{"prompt": "x"}', content_type=kind).status_code == 200
 
     @pytest.mark.parametrize(
         "kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""]
     )
-    def test_of_any_other_type_is_not_read(self, app: App, kind: str) -> None:
-        answer = post(app, b'{"prompt": "x"}', content_type=kind)
+    def test_of_any_other_type_is_not_read(self, desk: InProcess, kind: str) -> None:
+        answer = post(desk, b'{"prompt": "x"}', content_type=kind)
         assert answer.status_code == 415
         assert answer.json()["error"]["code"] == "unsupported_content_type"
         assert f"'{kind}'" in answer.json()["error"]["message"]
@@ -82,25 +71,25 @@ class TestTheBody:
         ],
         ids=range(16),
     )
-    def test_that_is_no_sound_json_is_told_so(self, app: App, body: bytes) -> None:
-        answer = post(app, body)
+    def test_that_is_no_sound_json_is_told_so(self, desk: InProcess, body: bytes) -> None:
+        answer = post(desk, body)
         assert answer.status_code == 400
         message = "We could not parse the JSON body of your request."
         known = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
         assert answer.json()["error"] == known
 
-    def test_may_hold_characters_in_two_halves(self, app: App) -> None:
-        assert post(app, rb'{"prompt": "\ud83e\udda6"}').status_code == 200
+    def test_may_hold_characters_in_two_halves(self, desk: InProcess) -> None:
+        assert post(desk, rb'{"prompt": "\ud83e\udda6"}').status_code == 200
 
     @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"3"])
-    def test_is_an_object(self, app: App, body: bytes) -> None:
-        answer = post(app, body)
+    def test_is_an_object(self, desk: InProcess, body: bytes) -> None:
+        answer = post(desk, body)
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == "invalid_type"
 
     @pytest.mark.parametrize("body", [b"{", b"[]"])
-    def test_is_read_as_strictly_for_edits(self, app: App, body: bytes) -> None:
-        assert post(app, body, "/images/edits").status_code == 400
+    def test_is_read_as_strictly_for_edits(self, desk: InProcess, body: bytes) -> None:
+        assert post(desk, body, "/images/edits").status_code == 400
 
 
 def mistake(**said: Any) -> Any:
@@ -204,37 +193,29 @@ NAMES = st.sampled_from(
 PLAIN = {"prompt": "x"}
 
 
-class TestWhateverIsSent:
-    """A client's mistake is its own: never a 500, and nothing in the log."""
-
-    @pytest.fixture(autouse=True)
-    def _quiet(self, caplog: pytest.LogCaptureFixture) -> Any:
-        caplog.set_level(logging.WARNING)
-        yield
-        assert [record for record in caplog.records if record.exc_info] == []
-
+class TestWhateverIsSent(Quiet):
     @settings(max_examples=250)
     @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=3))
-    def test_any_value_of_any_field_of_a_generation(self, app: App, said: Any) -> None:
+    def test_any_value_of_any_field_of_a_generation(self, desk: InProcess, said: Any) -> None:
         body = json.dumps(PLAIN | said).encode()
-        assert post(app, body).status_code in (200, 400)
+        assert post(desk, body).status_code in (200, 400)
 
     @settings(max_examples=250)
     @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=3))
-    def test_any_value_of_any_field_of_an_edit(self, app: App, said: Any) -> None:
+    def test_any_value_of_any_field_of_an_edit(self, desk: InProcess, said: Any) -> None:
         body = json.dumps(PLAIN | {"images": [{"file_id": "x"}]} | said).encode()
-        assert post(app, body, "/images/edits").status_code in (200, 400, 404)
+        assert post(desk, body, "/images/edits").status_code in (200, 400, 404)
 
     @settings(max_examples=150)
     @given(st.dictionaries(st.sampled_from(["model", "effort", "x", "reasoning"]), VALUES))
-    def test_any_value_inside_of_a_field(self, app: App, said: Any) -> None:
+    def test_any_value_inside_of_a_field(self, desk: InProcess, said: Any) -> None:
         body = json.dumps(PLAIN | {"output_format": "svg", "svg": said}).encode()
-        assert post(app, body).status_code in (200, 400)
+        assert post(desk, body).status_code in (200, 400)
 
     @settings(max_examples=150)
     @given(st.binary(max_size=40))
-    def test_any_bytes(self, app: App, body: bytes) -> None:
-        assert post(app, body).status_code == 400
+    def test_any_bytes(self, desk: InProcess, body: bytes) -> None:
+        assert post(desk, body).status_code == 400
 
     @settings(max_examples=150)
     @given(
@@ -244,6 +225,6 @@ class TestWhateverIsSent:
             st.text(max_size=5) | st.sampled_from(["1", "null", "true"]),
         )
     )
-    def test_any_fields_of_a_form(self, app: App, said: dict[str, str]) -> None:
+    def test_any_fields_of_a_form(self, desk: InProcess, said: dict[str, str]) -> None:
         with suppress(RefusedError):
             read(Create, nested(said, Create))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -10,12 +9,12 @@ import httpx
 import pytest
 
 import imagekit
-from imagekit import AsyncClient, Image, ImageFailure, ImageResponse, Notice
+from desk import InProcess
+from imagekit import Image, ImageFailure, ImageResponse, Notice
 from imagekit.provider import call, emit
-from imagekit.server import create_app
 from imagekit.server.wire.headers import standard
 from imagekit.server.wire.refusals import again, of_error, of_http, told
-from toys import Plugged, Scripted, picture
+from toys import Scripted, picture
 
 # What an error of a careless provider may quote.
 SECRETS = (
@@ -42,16 +41,8 @@ def served(error: Exception, *before: Any, stream: bool = False) -> httpx.Respon
             yield from emit(event)
         raise error
 
-    client = AsyncClient(provider="toy", env={})
-    client.plugins.register(Plugged(Scripted(flow, streaming=True)), "toy")
-
-    async def asked() -> httpx.Response:
-        asgi = httpx.ASGITransport(create_app(client=client))
-        async with httpx.AsyncClient(transport=asgi, base_url="http://test/v1") as http:
-            said = {"prompt": "x", "stream": stream}
-            return await http.post("/images/generations", json=said)
-
-    return asyncio.run(asked())
+    desk = InProcess(Scripted(flow, streaming=True))
+    return desk.generate(stream=stream)
 
 
 def error_in(answer: httpx.Response) -> Any:
@@ -213,15 +204,7 @@ class TestWhatAClientIsTold:
             notice = Notice(kind="other", feature="seed", detail=SECRETS)
             return ImageResponse(slots=(Image(data=data), lost), notices=(notice,))
 
-        client = AsyncClient(provider="toy", env={})
-        client.plugins.register(Plugged(Scripted(flow)), "toy")
-
-        async def asked() -> httpx.Response:
-            asgi = httpx.ASGITransport(create_app(client=client))
-            async with httpx.AsyncClient(transport=asgi, base_url="http://test/v1") as http:
-                return await http.post("/images/generations", json={"prompt": "x", "n": 2})
-
-        answer = asyncio.run(asked())
+        answer = InProcess(Scripted(flow)).generate(n=2)
         assert len(answer.json()["data"]) == 1
         kinds = [one["kind"] for one in json.loads(answer.headers["x-imagekit-notices"])]
         assert "other" in kinds

@@ -1,4 +1,8 @@
-"""Cassettes: where they lie, what of a request must match, and what is never written down."""
+"""Cassettes: where they lie, what of a request must match, and what is never written down.
+
+A module of tests with cassettes says in PROVIDER whose they are, and may say in ALWAYS what it asks
+for each time.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from ways import WAYS
+
 # What these tests share (openai_wire) is theirs alone.
 sys.path.insert(0, str(Path(__file__).parent))
-from sources import PROVENANCE, ROOT, Source, home, makers  # only now
+from sources import PROVENANCE, ROOT, Asking, Source, home, makers  # only now
 
 
 @pytest.fixture
@@ -27,6 +33,22 @@ def source(request: pytest.FixtureRequest) -> Source:
         pytest.skip(f"not to be had of {recording}")
     url, key = os.environ["IMAGEKIT_RECORD_URL"], os.environ["IMAGEKIT_RECORD_KEY"]
     return Source(recording, url, key)
+
+
+def _asking(request: pytest.FixtureRequest, source: Source) -> Asking:
+    always = getattr(request.module, "ALWAYS", {})
+    return Asking(request.param, source, request.module.PROVIDER, always)
+
+
+@pytest.fixture(params=WAYS)
+def ask(request: pytest.FixtureRequest, source: Source) -> Asking:
+    return _asking(request, source)
+
+
+@pytest.fixture(params=[way for way in WAYS if way.endswith("streamed")])
+def watch(request: pytest.FixtureRequest, source: Source) -> Asking:
+    """The same, of the ways that see events."""
+    return _asking(request, source)
 
 
 _begun: set[str] = set()

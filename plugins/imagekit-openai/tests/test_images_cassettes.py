@@ -7,43 +7,25 @@ the real server, in the first two of the six ways.
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import pytest
 from PIL import Image as Pillow
-from sources import Source
+from sources import Asking, plain, png
 
 from imagekit import (
     AuthenticationError,
     ContentRejectedError,
-    ImageEvent,
     ImageReady,
-    ImageRequest,
     InvalidRequestError,
     Mask,
     PartialImage,
-    Profile,
     ProviderError,
     ProviderUnavailableError,
     RateLimitError,
     TruncatedStreamError,
 )
-from ways import WAYS, make
 
 PROVIDER = "openai-images"
 SIDE = 64
-STREAMED = [way for way in WAYS if way.endswith("streamed")]
-
-
-def png(picture: Pillow.Image) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
-
-
-def plain(colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
-    return png(Pillow.new("RGB", (SIDE, SIDE), colour))
 
 
 def left_half() -> Mask:
@@ -51,39 +33,6 @@ def left_half() -> Mask:
     picture = Pillow.new("RGBA", (SIDE, SIDE), (0, 0, 0, 255))
     picture.paste((0, 0, 0, 0), (0, 0, SIDE // 2, SIDE))
     return Mask(png(picture), edit_where="transparent")
-
-
-class Asking:
-    """Asks a cassette's source in one of the six ways, and keeps what was seen."""
-
-    def __init__(self, way: str, source: Source) -> None:
-        self.source, self.streamed = source, way.endswith("streamed")
-        self.events: list[ImageEvent] = []
-        self._way = way
-
-    def __call__(self, prompt: str | None, *, key: str | None = None, **fields: Any) -> Any:
-        source = self.source
-        settings = {"mask": "white", "streaming": False} if source.name == "sd-server" else {}
-        there = Profile("there", PROVIDER, source.url, key or source.key, None, settings=settings)
-        quality = {"quality": "low"} if source.live else {}
-        return make(
-            self._way,
-            ImageRequest(prompt=prompt, **{"size": source.size, **quality, **fields}),
-            events=self.events,
-            profiles=[there],
-            how={"provider": "there", "retries": 0},
-        )
-
-
-@pytest.fixture(params=WAYS)
-def ask(request: pytest.FixtureRequest, source: Source) -> Asking:
-    return Asking(request.param, source)
-
-
-@pytest.fixture(params=STREAMED)
-def watch(request: pytest.FixtureRequest, source: Source) -> Asking:
-    """The same, of the ways that see events."""
-    return Asking(request.param, source)
 
 
 @pytest.mark.vcr

@@ -8,67 +8,21 @@ ways.
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import pytest
-from PIL import Image as Pillow
-from sources import Source
+from sources import Asking, plain
 
 from imagekit import (
     AuthenticationError,
     ContentRejectedError,
-    ImageEvent,
     ImageReady,
-    ImageRequest,
     PartialImage,
-    Profile,
     ProviderError,
     RateLimitError,
     TruncatedStreamError,
 )
-from ways import WAYS, make
 
 PROVIDER = "openai-responses"
-STREAMED = [way for way in WAYS if way.endswith("streamed")]
-
-
-def plain() -> bytes:
-    out = io.BytesIO()
-    Pillow.new("RGB", (64, 64), (200, 30, 30)).save(out, "PNG")
-    return out.getvalue()
-
-
-class Asking:
-    """Asks a cassette's source in one of the six ways, and keeps what was seen."""
-
-    def __init__(self, way: str, source: Source) -> None:
-        self.source, self.streamed = source, way.endswith("streamed")
-        self.events: list[ImageEvent] = []
-        self._way = way
-
-    def __call__(self, prompt: str, *, key: str | None = None, **fields: Any) -> Any:
-        source = self.source
-        there = Profile("there", PROVIDER, source.url, key or source.key)
-        said = {"size": source.size, "quality": "low", **fields}
-        return make(
-            self._way,
-            ImageRequest(prompt=prompt, **said),
-            events=self.events,
-            profiles=[there],
-            how={"provider": "there", "retries": 0},
-        )
-
-
-@pytest.fixture(params=WAYS)
-def ask(request: pytest.FixtureRequest, source: Source) -> Asking:
-    return Asking(request.param, source)
-
-
-@pytest.fixture(params=STREAMED)
-def watch(request: pytest.FixtureRequest, source: Source) -> Asking:
-    """The same, of the ways that see events."""
-    return Asking(request.param, source)
+ALWAYS = {"quality": "low"}
 
 
 @pytest.mark.vcr

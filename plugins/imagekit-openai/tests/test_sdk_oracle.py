@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +35,10 @@ from openai_wire import (
     response_stream,
     sse_bytes,
 )
-from pydantic import BaseModel, TypeAdapter
+
+from strictly import known
 
 ROOT = Path(__file__).parents[3]
-
-# The live service echoes it, as recordings show; the client's type does not declare it.
-UNDECLARED = {"store"}
-
-
-def extras(value: Any, where: str = "") -> Iterator[str]:
-    """Where *value* holds what the official types do not know."""
-    if isinstance(value, BaseModel):
-        yield from (f"{where}.{name}" for name in value.model_extra or () if name not in UNDECLARED)
-        for name in type(value).model_fields:
-            yield from extras(getattr(value, name), f"{where}.{name}")
-    elif isinstance(value, list):
-        for one in value:
-            yield from extras(one, where)
-
-
-def known(kind: Any, body: Any) -> Any:
-    found = TypeAdapter(kind).validate_python(body)
-    assert list(extras(found)) == []
-    return found
 
 
 @pytest.mark.parametrize(
