@@ -59,7 +59,7 @@ def serving(
     app = create_app(**settings)
     listening = bound("127.0.0.1", 0)
     outer = around(app) if around is not None else app
-    server = _Server(uvicorn.Config(outer, log_level="error", access_log=False), app)
+    server = _Server(uvicorn.Config(outer, log_level="error", access_log=False), app, print)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

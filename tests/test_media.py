@@ -305,3 +305,32 @@ def test_a_type_has_its_usual_ending(media_type: str | None, ending: str) -> Non
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp lossy", "gif", "svg", "bmp", "tiff"])
 def test_every_type_we_read_has_an_ending(name: str) -> None:
     assert SAMPLES[name][1].media_type in EXTENSIONS
+
+
+def test_a_stranger_cannot_have_us_walk_for_ever() -> None:
+    many = 300_000
+    jpeg = b"\xff\xd8" + b"\xff\xe0\0\2" * many
+    webp = b"RIFF\0\0\0\0WEBP" + b"abcd\0\0\0\0" * many
+    gif = b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe" + b"\1x" * many + b"\0"
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">IIBBBBBI", 1, 1, 8, 0, 0, 0, 0, 0)
+    found = [facts(one) for one in (jpeg, webp, gif, png + b"\0\0\0\0abcd\0\0\0\0" * many)]
+    assert [one and one.media_type for one in found] == [
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "image/png",
+    ]
+
+
+def test_fill_bytes_are_passed_at_once() -> None:
+    frame = b"\xff\xc0\0\x0b\x08\0\2\0\3\1\1\x11\0"
+    found = facts(b"\xff\xd8" + b"\xff" * 5_000_000 + frame[1:])
+    assert found is not None
+    assert (found.width, found.height) == (3, 2)
+
+
+def test_a_frame_may_be_larger_than_the_screen_of_its_gif() -> None:
+    frame = b"," + struct.pack("<HHHHB", 1, 2, 300, 200, 0) + b"\2\1\0\0"
+    found = facts(b"GIF89a\1\0\1\0\0\0\0" + frame + b";")
+    assert found is not None
+    assert (found.width, found.height) == (301, 202)

@@ -69,6 +69,12 @@ def extension(media_type: str | None) -> str:
     return EXTENSIONS.get(media_type or "", "bin")
 
 
+# More parts than any picture has: beyond, what is certain by then is kept. The head may be a
+# stranger's, who would have us walk for long.
+_MOST = 200_000
+_FILL = re.compile(rb"\xff+")
+
+
 def _claimed(data: bytes) -> str:
     if data.startswith(b"\x89PNG"):
         return "image/png"
@@ -83,7 +89,9 @@ def _png(data: bytes) -> MediaFacts:
     width, height, colour = (*struct.unpack_from(">II", data, 16), data[25])
     alpha, animated, c2pa = colour in (4, 6), False, False
     at = 8
-    while at + 8 <= len(data):
+    for _ in range(_MOST):
+        if at + 8 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, at)
         alpha |= kind == b"tRNS"
         animated |= kind == b"acTL"
@@ -96,7 +104,11 @@ def _jpeg(data: bytes) -> MediaFacts:
     width = height = None
     c2pa = False
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
+    for _ in range(_MOST):
+        if at + 4 > len(data) or data[at] != 0xFF:
+            break
+        # Before a marker there may be any number of fill bytes.
+        at = _FILL.match(data, at).end() - 1  # type: ignore[union-attr]  # there is one
         marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, at + 5)
@@ -104,9 +116,6 @@ def _jpeg(data: bytes) -> MediaFacts:
             c2pa |= b"c2pa" in data[at : at + 2 + length]
         elif marker == 0xDA:  # the scan: no headers after it
             break
-        elif marker == 0xFF:  # a fill byte; the marker is the next one
-            at += 1
-            continue
         at += 2 + length
     return MediaFacts("image/jpeg", width, height, False, False, c2pa)
 
@@ -133,7 +142,9 @@ def _webp(data: bytes) -> MediaFacts:
 
 def _riff(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     at, view = 12, memoryview(data)
-    while at + 8 <= len(data):
+    for _ in range(_MOST):
+        if at + 8 > len(data):
+            break
         kind, length = struct.unpack_from("<4sI", data, at)
         yield kind, view[at + 8 : at + 8 + length]
         at += 8 + length + (length & 1)
@@ -146,6 +157,9 @@ def _gif(data: bytes) -> MediaFacts:
     while at < len(data) and data[at] != 0x3B:
         if data[at] == 0x2C:  # one frame
             frames += 1
+            # A frame may be larger than the screen it is for.
+            left, top, wide, high = struct.unpack_from("<HHHH", data, at + 1)
+            width, height = max(width, left + wide), max(height, top + high)
             at = _blocks(data, at + 11 + _palette(data[at + 9]))
         elif data[at] == 0x21:
             alpha |= data[at + 1] == 0xF9 and bool(data[at + 3] & 1)
@@ -161,9 +175,11 @@ def _palette(flags: int) -> int:
 
 
 def _blocks(data: bytes, at: int) -> int:
-    while data[at]:
+    for _ in range(_MOST):
+        if not data[at]:
+            return at + 1
         at += 1 + data[at]
-    return at + 1
+    return len(data)
 
 
 def _avif(data: bytes) -> MediaFacts:

@@ -26,6 +26,7 @@ import stubborn  # noqa: E402
 from serving import serving  # noqa: E402
 
 HOME = ROOT / "cassettes"
+LIVE = "https://api.openai.com/v1"
 TESTS = "plugins/imagekit-openai/tests/test_{}_cassettes.py"
 PROVIDERS = ("openai-images", "openai-responses")
 TOKEN = "a-token-for-recording"
@@ -44,21 +45,23 @@ def main() -> int:
         raise SystemExit(f"what can be recorded: {', '.join(PROVIDERS)}")
     with ExitStack() as servers:
         if os.environ.get("OPENAI_API_KEY"):
-            _warn()
-            sources = {"live": os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")}
+            sources = {"live": _live(os.environ.get("OPENAI_BASE_URL", LIVE))}
         else:
             sources = _local(provider, servers)
-        code = max(_recorded(provider, *one, rest) for one in sources.items())
-    if code:
-        print("Some of it is not as the tests expect. What was recorded stands in cassettes/ all")
-        print("the same, and says where it is from; `git checkout cassettes` takes it back.")
-    return code
+        return max(_recorded(provider, *one, rest) for one in sources.items())
 
 
-def _warn() -> None:
-    print("OPENAI_API_KEY is set: these calls go to the live service, and cost money.")
+def _live(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    if host != "api.openai.com" and not host.endswith(".api.openai.com"):
+        raise SystemExit(
+            f"OPENAI_API_KEY is set, and OPENAI_BASE_URL names {host}, which is not the live "
+            "service: unset the one to record from this machine's software, or the other"
+        )
+    print(f"OPENAI_API_KEY is set: these calls go to {url}, and cost money.")
     print("Unset it to record from software on this machine. Ctrl-C within 5 seconds stops.")
     time.sleep(5)
+    return url
 
 
 def _local(provider: str, servers: ExitStack) -> dict[str, str]:
@@ -89,9 +92,18 @@ def _recorded(provider: str, source: str, url: str, rest: list[str]) -> int:
         cwd=ROOT,
         env=env,
     )
-    _provenance(
-        provider, source, FROM.get(source, f"the service at {urlsplit(url).hostname}"), before
-    )
+    if code:
+        # What is not as its test expects is evidence of nothing.
+        for name in _state().keys() - before.keys():
+            (HOME / name).unlink()
+        for name, data in before.items():
+            (HOME / name).write_bytes(data)
+        print(f"Nothing of {source} is kept: see above which of it is not as expected.")
+        return code
+    _provenance(provider, source, FROM.get(source, "the live service"), before)
+    old = [name for name, data in _state().items() if before.get(name) == data]
+    mine = sorted(name for name in old if name.startswith(f"{provider}/"))
+    print("As they were:", ", ".join(mine) or "none")
     return code
 
 

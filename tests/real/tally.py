@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,14 +48,21 @@ class Judge:
 
 
 def table() -> Iterator[str]:
-    """The account of all judges, a line each, and a line for each reason."""
-    wide = max((len(judge.name) for judge in JUDGES), default=0)
-    yield f"{'judge':{wide}}  calls  agreed  explained  unexplained"
-    for judge in sorted(JUDGES, key=lambda one: one.name):
-        explained = judge.reasons.total()
-        counts = f"{judge.calls:5}  {judge.agreed:6}  {explained:9}  {judge.unexplained:11}"
-        yield f"{judge.name:{wide}}  {counts}" + (
-            f"  absent: {judge.absence}" if judge.absence else ""
-        )
+    """The account of all judges, a line each, and below it each reason and how often it holds."""
+    yield f"{'calls':>6} {'agreed':>7} {'explained':>10} {'unexplained':>12}  judge"
+    for judge in sorted(JUDGES, key=lambda one: one.name.lower()):
+        yield _row(judge.calls, judge.agreed, judge.reasons.total(), judge.unexplained, judge.name)
+        if judge.absence:
+            yield f"{'absent':>38}  {judge.absence}"
         for reason, count in sorted(judge.reasons.items()):
-            yield f"{'':{wide}}    {count} differ: {reason}"
+            first, *rest = textwrap.wrap(reason, 60)
+            yield f"{count:>25}{'':13}  {first}"
+            yield from (f"{'':38}  {line}" for line in rest)
+    calls, agreed, unexplained = (
+        sum(getattr(judge, name) for judge in JUDGES) for name in ("calls", "agreed", "unexplained")
+    )
+    yield _row(calls, agreed, calls - agreed - unexplained, unexplained, "all of them")
+
+
+def _row(calls: int, agreed: int, explained: int, unexplained: int, name: str) -> str:
+    return f"{calls:6} {agreed:7} {explained:10} {unexplained:12}  {name}"

@@ -338,8 +338,8 @@ def test_a_call_that_is_ended_at_shutdown_is_answered_and_not_tried_again(
     assert "may have been charged" in answer.error["message"]
     assert answer.headers["x-should-retry"] == "false"
     assert gate.left.is_set()
-    assert '{"stopping": true, "unfinished": 1}' in log.text
-    assert "1 calls were ended before they were done" in log.text
+    assert "calls were ended before they were done" in log.text
+    assert '"calls": 1}' in log.text
 
 
 def test_each_answer_has_an_id_that_the_log_knows(ask: Ask, log: Any) -> None:

@@ -90,9 +90,17 @@ def test_a_models_name_may_hold_a_colon() -> None:
     assert made.target("org/model:free") == Target("toy", "org/model:free")
 
 
-@pytest.mark.parametrize("asked", ["b", None, "", "kin"])
-def test_a_name_that_stands_nowhere_is_not_found(asked: str | None) -> None:
-    assert f"'{asked or ''}'" in refused(routes(None, {"a": "toy"}), asked).message
+@pytest.mark.parametrize("asked", ["b", "kin"])
+def test_a_name_that_stands_nowhere_is_not_found(asked: str) -> None:
+    assert f"'{asked}'" in refused(routes(None, {"a": "toy"}), asked).message
+
+
+@pytest.mark.parametrize("asked", [None, ""])
+def test_whoever_names_no_model_gets_the_one_there_is(asked: str | None) -> None:
+    assert routes(None, {"a": "toy:big"}).target(asked) == Target("toy", "big")
+    with pytest.raises(RefusedError) as caught:
+        routes(None, {"a": "toy", "b": "toy"}).target(asked)
+    assert caught.value.refusal.code == "missing_required_parameter"
 
 
 def test_a_long_name_is_not_said_back_whole() -> None:

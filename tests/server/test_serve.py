@@ -229,7 +229,9 @@ def test_a_quiet_server_has_no_access_log(serve: Callable[..., str]) -> None:
         (("-m", "name=nobody"), "no provider 'nobody'"),
         (("-p", "sketch", "--token-file", "none"), "the token file 'none' cannot be read"),
         (("-p", "sketch", "--database", "no/folder"), "the database 'no/folder' cannot be used"),
-        (("-p", "sketch", "--keep", "0"), "the limit 'kept' is a number above 0"),
+        (("-p", "sketch", "--keep", "0"), "'--keep': 0.0 is not in the range x>0"),
+        (("-p", "sketch", "--allow-origin", "page"), "'page' is no origin of a web page"),
+        (("-m", "a=sketch", "-m", "a=sketch:"), "-m a=… stands there twice"),
         (("-p", "sketch", "--keep", "inf"), "the limit 'kept' is a number above 0"),
         (("-p", "sketch", "--timeout", "nan"), "the limit 'request' is a number above 0"),
         (("-p", "sketch", "--concurrent", "0"), "--concurrent"),
@@ -308,13 +310,13 @@ def here(client: imagekit.AsyncClient, visit: Visit, **limits: float) -> None:
     listening = bound("127.0.0.1", 0)
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     app = create_app(client, limits=bounds)
-    visited(lambda: run(app, listening, grace=bounds.grace), lambda: origin, visit)
+    visited(lambda: run(app, listening, print), lambda: origin, visit)
 
 
 def test_from_the_signal_on_nothing_new_is_begun(gate: Any, ask: Callable[..., Any]) -> None:
     app = create_app(gate.client)
     assert ask(app, "GET", "/readyz").status == 200
-    _Server(uvicorn.Config(app), app).handle_exit(signal.SIGTERM, None)
+    _Server(uvicorn.Config(app), app, print).handle_exit(signal.SIGTERM, None)
     assert ask(app, "GET", "/readyz").status == 503
 
 
@@ -452,8 +454,9 @@ def test_a_real_server_finishes_its_picture_when_it_is_told_to_stop(
         out, said = process.communicate(timeout=20)
     assert got[0].status_code == 200
     assert (process.returncode, out) == (0, "")
-    lines = [json.loads(line) for line in said.splitlines()]
-    assert {"stopping": True, "unfinished": 1} in lines
+    plain = [line for line in said.splitlines() if not line.startswith("{")]
+    assert plain == ["finishing 1 calls, 600 seconds at most; once more ends them"]
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     told = [(line["status"], line.get("images")) for line in lines if "status" in line]
     assert (200, 1) in told
     assert TOKEN not in said

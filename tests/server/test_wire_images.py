@@ -211,7 +211,17 @@ class TestWhoIsAsked:
         assert [one.model for one in desk.toys[1].asked] == ["big"]
         assert [one.model for one in desk.toys[0].asked] == ["small"]
 
-    @pytest.mark.parametrize("model", ["unheard-of", "toy:big", None])
+    def test_is_the_only_one_where_nobody_is_named(self) -> None:
+        desk = Desk(client={"provider": None}, models={"gpt-image-2": "toy:big"})
+        assert desk.generate(model=None).status_code == 200
+        assert [one.model for one in desk.toys[0].asked] == ["big"]
+
+    def test_is_nobody_where_nobody_is_named_and_there_are_two(self) -> None:
+        desk = Desk(client={"provider": None}, models={"a": "toy:big", "b": "toy:small"})
+        error = desk.generate(model=None).json()["error"]
+        assert (error["code"], error["param"]) == ("missing_required_parameter", "model")
+
+    @pytest.mark.parametrize("model", ["unheard-of", "toy:big"])
     def test_is_nobody_whom_nobody_named(self, model: str | None) -> None:
         desk = Desk(client={"provider": None}, models={"gpt-image-2": "toy:big"})
         answer = desk.generate(model=model)

@@ -176,7 +176,12 @@ class TestWhatAClientIsTold:
         caplog.set_level(logging.WARNING, "imagekit.server")
         answer = served(imagekit.AuthenticationError("the key is old", status=401))
         assert "old" not in answer.text
-        assert f"{answer.headers['x-request-id']}: the key is old" in caplog.text
+        [line] = [json.loads(one.getMessage()) for one in caplog.records]
+        assert line["id"] == answer.headers["x-request-id"]
+        assert (line["level"], line["message"]) == (
+            "warning",
+            "AuthenticationError: the key is old",
+        )
 
     def test_a_preview_and_then_the_error(self) -> None:
         preview = imagekit.PartialImage(index=0, image=Image(data=picture()))

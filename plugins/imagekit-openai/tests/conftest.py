@@ -81,6 +81,7 @@ def _at_home(request: Any) -> Any:
 def _scrubbed(response: dict[str, Any]) -> dict[str, Any]:
     dropped = (
         "set-cookie", "openai-organization", "openai-project", "date", "content-length", "server",
+        "openai-processing-ms",
     )  # fmt: skip
     response["headers"] = {
         name: value

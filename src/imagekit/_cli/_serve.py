@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .._errors import ConfigurationError
-from ._faults import EXIT_CODES
 from ._words import scrubbed
 
 MEGABYTE = 2**20
+_ABOVE = click.FloatRange(min=0, min_open=True)
 
 
-@click.command(epilog=EXIT_CODES)
+ENDING = """\b
+Exit codes: 0 after Ctrl-C or SIGTERM, when what was being made is finished;
+2 for what cannot be served as it was asked.
+"""
+
+
+@click.command(epilog=ENDING)
 @click.option("-p", "--provider", help="Who makes the pictures.  [default: $IMAGEKIT_PROVIDER]")
 @click.option(
     "-m",
@@ -25,7 +31,8 @@ MEGABYTE = 2**20
     "models",
     multiple=True,
     metavar="NAME=TARGET",
-    help="Who makes those of a model that apps name (* is any): PROVIDER or PROVIDER:MODEL.",
+    help="Who makes those of a model that apps name (* is any): PROVIDER, PROVIDER:MODEL, or "
+    "PROVIDER: for its default.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
@@ -47,7 +54,7 @@ MEGABYTE = 2**20
     metavar="PATH",
     help="A SQLite file for responses and files, which else are kept in memory.",
 )
-@click.option("--keep", type=float, default=24.0, show_default=True, help="For how many hours.")
+@click.option("--keep", type=_ABOVE, default=24.0, show_default=True, help="For how many hours.")
 @click.option(
     "--concurrent",
     type=click.IntRange(1),
@@ -56,7 +63,14 @@ MEGABYTE = 2**20
     help="How many calls at once; more are answered 429.",
 )
 @click.option(
-    "--timeout", type=float, default=600.0, show_default=True, help="Seconds for one call."
+    "--timeout", type=_ABOVE, default=570.0, show_default=True, help="Seconds for one call."
+)
+@click.option(
+    "--grace",
+    type=_ABOVE,
+    default=600.0,
+    show_default=True,
+    help="Seconds that calls have to end at a stop.",
 )
 @click.option(
     "--max-body",
@@ -106,11 +120,12 @@ def serve(**given: Any) -> None:
         connections=8 * given["concurrent"],
         request=given["timeout"],
         kept=given["keep"] * 3600,
+        grace=given["grace"],
     )
     names = (*LOOPBACK, host, *given["hosts"]) if is_loopback(host) or given["hosts"] else ()
     app = create_app(
         provider=given["provider"],
-        models=dict(map(_route, given["models"])),
+        models=_routes(given["models"]),
         tokens=tokens,
         hosts=names,
         origins=given["origins"],
@@ -126,7 +141,16 @@ def serve(**given: Any) -> None:
         scrubbed(f"serving on http://{shown}:{listening.getsockname()[1]}/v1; Ctrl-C stops"),
         err=True,
     )
-    run(app, listening, grace=limits.grace)
+    run(app, listening, lambda line: click.echo(scrubbed(line), err=True))
+
+
+def _routes(words: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, target in map(_route, words):
+        if name in found:
+            raise click.UsageError(f"-m {name}=… stands there twice")
+        found[name] = target
+    return found
 
 
 def _route(word: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ VARIABLE = "IMAGEKIT_SERVER_TOKEN"
 # Whoever asks where no token is wanted.
 ANYBODY = "anybody"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+", re.IGNORECASE)
 _TOKEN = re.compile(r"[\x21-\x7e]{8,}")
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -64,6 +65,12 @@ class Access:
                 raise ConfigurationError(
                     "a token is 8 or more ASCII characters without spaces; "
                     '`python -c "import secrets; print(secrets.token_urlsafe())"` makes one'
+                )
+
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigurationError(
+                    f"{origin!r} is no origin of a web page, such as https://app.example"
                 )
 
     def owner(self, authorization: str) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
@@ -15,14 +16,15 @@ from starlette.routing import Route, Router
 from .._client import AsyncClient
 from .._errors import ConfigurationError
 from ._access import Access
-from ._guard import Guard, Receive, Scope, Send
+from ._asgi import Receive, Scope, Send
+from ._guard import Guard
 from ._kept import Kept
 from ._limits import Limits
-from ._log import logger
+from ._log import say
 from ._routes import Routes
 from ._runs import Runs
 from ._service import Service
-from ._store import MemoryStore, SQLiteStore
+from ._store import MemoryStore, SQLiteStore, Store
 from .wire.files import Files
 from .wire.images import Images
 from .wire.models import Models
@@ -38,8 +40,10 @@ class App:
     `running()` in that application's lifespan, so that what is being made is finished at its end.
     """
 
-    def __init__(self, service: Service, access: Access, *, owns_client: bool) -> None:
-        self._service, self._owns_client = service, owns_client
+    def __init__(
+        self, service: Service, access: Access, opened: Callable[[], Store], *, owns_client: bool
+    ) -> None:
+        self._service, self._owns_client, self._opened = service, owns_client, opened
         self._router = Router(routes=_routes(service), lifespan=self._lifespan)
         inner: Any = self._router
         if access.origins:
@@ -62,7 +66,13 @@ class App:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serve; at the end wait for the calls that are being made, and let go of everything."""
+        """Serve; at the end wait for the calls that are being made, and let go of everything.
+
+        It can be entered again.
+        """
+        if self._service.kept.closed:
+            self._service.kept.use(self._opened())
+            self._service.runs.begin_again()
         try:
             yield
         finally:
@@ -78,18 +88,20 @@ class App:
         """Its bounds."""
         return self._service.limits
 
-    def stop(self) -> None:
-        """Begin no new calls."""
+    def stop(self) -> int:
+        """Begin no new calls; how many are being made."""
         self._service.runs.stopping = True
+        return len(self._service.runs)
+
+    def hurry(self) -> None:
+        """End the calls that are being made; whoever waits for them is told."""
+        self._service.runs.hurry()
 
     async def finish(self) -> None:
         """Begin no new calls, and finish those being made, as long as `Limits.grace` allows."""
-        service = self._service
-        if count := len(service.runs):
-            logger.info('{"stopping": true, "unfinished": %d}', count)
-        ended = await service.runs.finish(service.limits.grace)
+        ended = await self._service.runs.finish(self.limits.grace)
         if ended:
-            logger.warning("%d calls were ended before they were done", ended)
+            say("calls were ended before they were done, and may have been charged", calls=ended)
 
     async def aclose(self) -> None:
         """Finish what is being made, and let go of everything."""
@@ -161,8 +173,14 @@ def create_app(
         raise ConfigurationError(f"the client is given, so it has its own {listed}")
     limits = limits or Limits()
     access = Access(tuple(tokens), tuple(host.lower() for host in hosts), tuple(origins))
-    made = client or AsyncClient(provider=provider and provider.partition(":")[0], **settings)
-    routes = Routes(made, provider, models or {})
-    store = MemoryStore(limits.stored) if database is None else SQLiteStore(database, limits.stored)
-    service = Service(made, routes, Runs(limits.concurrent), Kept(store), limits, log_prompts)
-    return App(service, access, owns_client=client is None)
+    # Settings are one provider's: the one that is named, or the only one that the routes name.
+    named = {target.partition(":")[0] for target in (provider, *(models or {}).values()) if target}
+    whose = named.pop() if len(named) == 1 and settings else provider and provider.partition(":")[0]
+    made = client or AsyncClient(provider=whose, **settings)
+    inferred = client is None and provider is None and whose is not None
+    routes = Routes(made, provider, models or {}, otherwise=not inferred)
+    opened: Callable[[], Store] = partial(MemoryStore, limits.stored)
+    if database is not None:
+        opened = partial(SQLiteStore, database, limits.stored)
+    service = Service(made, routes, Runs(limits.concurrent), Kept(opened()), limits, log_prompts)
+    return App(service, access, opened, owns_client=client is None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from starlette.exceptions import HTTPException
 
 from .._errors import ImagekitError
 from ._access import Access
+from ._asgi import Application, Message, Receive, Scope, Send
 from ._limits import Limits
 from ._log import Record, logger
 from ._runs import EndedError, GoneError
@@ -30,12 +30,6 @@ from .wire.refusals import (
     of_http,
 )
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 # Whoever has such a link has been given it; health is anybody's to ask.
 OPEN = re.compile(r"/(healthz|readyz|v1/images/results/[^/]+)")
 _LINK = re.compile(r"(/v1/images/results/).+")
@@ -45,9 +39,9 @@ _PIECE = 256 * 1024
 class Guard:
     """Stands before the routes; *app* sees only what may come in."""
 
-    def __init__(self, app: App, access: Access, limits: Limits) -> None:
+    def __init__(self, app: Application, access: Access, limits: Limits) -> None:
         self._app, self._access, self._limits = app, access, limits
-        self._inside = 0
+        self._inside = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or turn it away; say so in the log."""
@@ -60,7 +54,7 @@ class Guard:
         scope["imagekit"] = record
         shared = self._access.shared(_headers(scope).get("origin"))
         answer = _Answer(record, send, self._limits.send, shared)
-        body = _Body(record, receive, self._limits)
+        body = _Body(record, receive, self._limits, self._hold)
         self._inside += 1
         try:
             self._check(scope, path, record)
@@ -81,7 +75,14 @@ class Guard:
             await answer.refuse(BROKEN)
         finally:
             self._inside -= 1
+            self._held -= record.received
             record.write()
+
+    def _hold(self, size: int) -> None:
+        """Note what a request has brought; raise where all of them have brought too much."""
+        self._held += size
+        if self._held > self._limits.bodies:
+            raise RefusedError(BUSY)
 
     def _check(self, scope: Scope, path: str, record: Record) -> None:
         headers = _headers(scope)
@@ -105,8 +106,14 @@ def _headers(scope: Scope) -> dict[str, str]:
 class _Body:
     """A request's body as it arrives: not too much of it, and not too slowly."""
 
-    def __init__(self, record: Record, receive: Receive, limits: Limits) -> None:
-        self._record, self._receive, self._limits = record, receive, limits
+    def __init__(
+        self,
+        record: Record,
+        receive: Receive,
+        limits: Limits,
+        hold: Callable[[int], None],
+    ) -> None:
+        self._record, self._receive, self._limits, self._hold = record, receive, limits, hold
         self._whole = False
         self._until: float | None = None
 
@@ -128,7 +135,9 @@ class _Body:
             raise RefusedError(SLOW_BODY) from None
         if message["type"] != "http.request":
             raise GoneError
-        self._record.received += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self._record.received += size
+        self._hold(size)
         self._whole = not message.get("more_body", False)
         if self._record.received > self._limits.body:
             raise RefusedError(TOO_LARGE)

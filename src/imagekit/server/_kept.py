@@ -10,8 +10,14 @@ from ._store import Store
 class Kept:
     """A store whose methods are awaited: it may be a file."""
 
+    closed = False
+
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def use(self, store: Store) -> None:
+        """Go on with another."""
+        self._store, self.closed = store, False
 
     async def put(self, kind: str, id: str, owner: str, data: bytes, seconds: float) -> None:
         """Keep *data* for so many seconds."""
@@ -31,4 +37,5 @@ class Kept:
 
     async def close(self) -> None:
         """Let go of it."""
+        self.closed = True
         await asyncio.to_thread(self._store.close)

@@ -12,23 +12,27 @@ from .._errors import ConfigurationError
 class Limits:
     """Bounds of a server; each can be set.
 
-    Bytes: `body` of one request, `picture` of one input, `stored` of everything kept. `pixels` of
-    one input. `concurrent` is how many calls are made at once, `connections` how many requests of
-    any kind are answered at once: more are turned away with 429.
-    Seconds: `request` for one call to the provider, everything included; `upload` for a request's
-    body to arrive; `send` for a client to take a piece of an answer; `kept` until stored responses
-    and files expire; `linked` until a link to a picture does; `hold` until a stream begins even
-    though nothing has happened (an error before that has a status of its own); `pause` between
-    the comments that keep a silent stream open; `grace` for calls to end at shutdown.
+    Bytes: `body` of one request, `bodies` of all that are being answered, `picture` of one input,
+    `stored` of everything kept. Pixels: `pixels` of one input, `all_pixels` of those of one
+    request. `concurrent` is how many calls are made at once, `connections` how many requests of any
+    kind are answered at once: more are turned away with 429.
+    Seconds: `request` for one call to the provider, everything included, which is less than the
+    official clients wait before they ask again; `upload` for a request's body to arrive; `send` for
+    a client to take a piece of an answer; `kept` until stored responses and files expire; `linked`
+    until a link to a picture does; `hold` until a stream begins even though nothing has happened
+    (an error before that has a status of its own); `pause` between the comments that keep a silent
+    stream open; `grace` for calls to end at shutdown.
     """
 
     body: int = 64 * 2**20
+    bodies: int = 512 * 2**20
     picture: int = 50 * 10**6
     stored: int = 512 * 2**20
-    pixels: int = 100_000_000
+    pixels: int = 50_000_000
+    all_pixels: int = 200_000_000
     concurrent: int = 32
     connections: int = 256
-    request: float = 600.0
+    request: float = 570.0
     upload: float = 60.0
     send: float = 60.0
     kept: float = 24 * 3600.0

@@ -25,6 +25,7 @@ class Record:
     sent: int = 0
     known: dict[str, Any] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    written: bool = False
 
     @property
     def milliseconds(self) -> int:
@@ -32,17 +33,39 @@ class Record:
         return round((time.monotonic() - self.began) * 1000)
 
     def write(self) -> None:
-        """Log it."""
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "id": self.id,
-            "method": self.method,
-            "path": self.path,
-            "status": self.status,
-            "ms": self.milliseconds,
-            "received": self.received,
-            "sent": self.sent,
-            "owner": self.owner,
+        """Log the request, now that it is answered."""
+        self.written = True
+        self._line(
+            method=self.method,
+            path=self.path,
+            status=self.status,
+            ms=self.milliseconds,
+            received=self.received,
+            sent=self.sent,
+            owner=self.owner,
             **self.known,
-        }
-        logger.info(json.dumps({name: value for name, value in line.items() if value is not None}))
+        )
+
+    def ended(self) -> None:
+        """Log what a call came to that went on when its request had been answered."""
+        if self.written:
+            self._line(event="call ended", ms=self.milliseconds, owner=self.owner, **self.known)
+
+    def _line(self, **about: Any) -> None:
+        logger.info(_json(id=self.id, **about))
+
+
+def warn(record: Record, message: str) -> None:
+    """Log what the operator has to know, and nobody else: of one line, whatever is in it."""
+    logger.warning(_json(level="warning", id=record.id, message=message))
+
+
+def say(message: str, **about: Any) -> None:
+    """Log what the server itself does."""
+    logger.warning(_json(level="warning", message=message, **about))
+
+
+def _json(**line: Any) -> str:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    kept = {name: value for name, value in line.items() if value is not None}
+    return json.dumps({"time": now, **kept})

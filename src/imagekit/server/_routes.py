@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .._client import AsyncClient
 from .._errors import ConfigurationError
 from .._response import Notice
-from .wire.refusals import not_found
+from .wire.refusals import invalid, not_found
 
 ANY = "*"
 
@@ -27,15 +27,20 @@ class Routes:
 
     *models* maps a name, or "*" for any other, to "provider", which is asked for the model of
     that name, to "provider:model", or to "provider:", which is asked for its default. *provider*
-    is what "*" means where *models* does not say.
+    is what "*" means where *models* does not say, and *otherwise* the client's own.
     """
 
     def __init__(
-        self, client: AsyncClient, provider: str | None, models: Mapping[str, str]
+        self,
+        client: AsyncClient,
+        provider: str | None,
+        models: Mapping[str, str],
+        *,
+        otherwise: bool = True,
     ) -> None:
         self._providers = client._calls.providers
         said = {name: self._split(target) for name, target in models.items()}
-        usual = provider or self._providers.usual
+        usual = provider or (self._providers.usual if otherwise else None)
         if ANY not in said and usual is not None:
             said[ANY] = self._split(usual)
         if not said:
@@ -56,6 +61,8 @@ class Routes:
         """Who makes pictures of the model *asked*."""
         asked = asked or None
         found = self._said.get(asked or ANY) or self._said.get(ANY)
+        if found is None and asked is None:
+            asked, found = self._only()
         if found is None or (asked and self._names_a_provider(asked)):
             raise not_found(
                 f"The model '{(asked or '')[:200]}' does not exist or you do not have access to "
@@ -73,6 +80,17 @@ class Routes:
         notice = Notice(kind="adjusted", feature="model", wanted=asked, used=used)
         return Target(name, used, (notice,))
 
+    def _only(self) -> tuple[str, tuple[str, str | None]]:
+        """The one model there is, for whoever names none."""
+        if len(self._said) > 1:
+            message = "Missing required parameter: 'model'."
+            raise invalid(message, "model", "missing_required_parameter")
+        return next(iter(self._said.items()))
+
+    def knows(self, asked: str | None) -> bool:
+        """Whether the model *asked* stands in the table itself."""
+        return asked in self._said
+
     def _names_a_provider(self, asked: str) -> bool:
         # "provider:model" is code's way to choose, not a stranger's.
         head, colon, _ = asked.partition(":")
@@ -83,6 +101,11 @@ class Routes:
         maker = self._providers.provider(target.provider)
         who = str(self._providers.stamp(target.provider)["provider"])
         return frozenset({who, getattr(maker, "family", None) or who})
+
+    def home(self, target: Target) -> str | None:
+        """Where *target* lives, if not in this process."""
+        endpoint = self._providers.provider(target.provider).endpoint
+        return endpoint.base_url if endpoint is not None else None
 
     def listed(self) -> dict[str, str]:
         """Every model that can be named, and whose it is."""

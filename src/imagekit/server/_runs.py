@@ -98,6 +98,7 @@ class Runs:
     def __init__(self, most: int) -> None:
         self._most = most
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._hurried = asyncio.Event()
         self.stopping = False
 
     def __len__(self) -> int:
@@ -117,12 +118,25 @@ class Runs:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def begin_again(self) -> None:
+        """Begin new calls, after an end."""
+        self._hurried, self.stopping = asyncio.Event(), False
+
+    def hurry(self) -> None:
+        """Wait no longer for what is being finished."""
+        self._hurried.set()
+
     async def finish(self, grace: float) -> int:
         """Begin nothing new, wait for what goes on, end the rest; how many were ended."""
         self.stopping = True
         left = set(self._tasks)
         if left:
-            _, left = await asyncio.wait(left, timeout=grace)
+            hurried: asyncio.Task[Any] = asyncio.create_task(self._hurried.wait())
+            done: asyncio.Task[Any] = asyncio.create_task(asyncio.wait(left))
+            await asyncio.wait({hurried, done}, timeout=grace, return_when="FIRST_COMPLETED")
+            for waiting in (hurried, done):
+                waiting.cancel()
+            left = {task for task in left if not task.done()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 
@@ -15,17 +16,24 @@ from ._app import App
 
 
 class _Server(uvicorn.Server):
-    """Tells the application at once that the end is near."""
+    """Tells the application, and whoever watches, that the end is near."""
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, say: Callable[[str], object]) -> None:
         super().__init__(config)
-        self._app = app
+        self._app, self._say, self._signals = app, say, 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin nothing new, and end well; a second signal ends everything at once."""
-        self._app.stop()
+        """Begin nothing new, and end well; a second signal ends the calls, a third everything."""
+        self._signals += 1
+        unfinished = self._app.stop()
+        if self._signals == 1 and unfinished:
+            most = f"{self._app.limits.grace:g} seconds"
+            self._say(f"finishing {unfinished} calls, {most} at most; once more ends them")
+        if self._signals == 2:
+            # Not from here: a signal comes in the middle of anything.
+            asyncio.get_running_loop().call_soon_threadsafe(self._app.hurry)
         # Not the inherited way, which dies of the signal after all is done.
-        self.force_exit, self.should_exit = self.should_exit, True
+        self.should_exit, self.force_exit = True, self._signals > 2
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish the calls; those that are ended can still be answered."""
@@ -60,8 +68,8 @@ def bound(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {why}") from error
 
 
-def run(app: App, listening: socket.socket, *, grace: float) -> None:
-    """Serve until a signal says to stop."""
+def run(app: App, listening: socket.socket, say: Callable[[str], object]) -> None:
+    """Serve until a signal says to stop; *say* tells whoever watches what is waited for."""
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -69,7 +77,7 @@ def run(app: App, listening: socket.socket, *, grace: float) -> None:
         server_header=False,
         lifespan="on",
         http="h11",  # the next limit is only this one's
-        timeout_graceful_shutdown=max(1, round(grace + app.limits.send)),
+        timeout_graceful_shutdown=max(1, round(app.limits.grace + app.limits.send)),
         h11_max_incomplete_event_size=64 * 1024,
     )
-    _Server(config, app).run(sockets=[listening])
+    _Server(config, app, say).run(sockets=[listening])

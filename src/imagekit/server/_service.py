@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from .._client import AsyncClient
 from .._errors import (
-    AuthenticationError,
-    ConfigurationError,
+    ContentRejectedError,
     ImagekitError,
-    PermissionDeniedError,
-    PluginError,
+    InvalidRequestError,
+    NoImageError,
+    RateLimitError,
+    RequestError,
 )
 from .._request import ImageRequest
 from .._response import ImageResponse, Notice
+from ._asgi import Receive, Scope, Send
 from ._kept import Kept
 from ._limits import Limits
-from ._log import Record, logger
+from ._log import Record, warn
 from ._routes import Routes, Target
 from ._runs import BusyError, Run, Runs, StoppingError, unless_gone
-from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, of_error, told
+from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, invalid, of_error, told
 
 T = TypeVar("T")
-# What the operator has to mend, and the client is told in general words only.
-_OURS = (ConfigurationError, PluginError, AuthenticationError, PermissionDeniedError)
+# What a client is told in the words of whoever said it; all else is in the log alone.
+_PASSED_ON = (
+    RequestError,
+    ContentRejectedError,
+    InvalidRequestError,
+    NoImageError,
+    RateLimitError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,14 @@ class Service:
     kept: Kept
     limits: Limits
     log_prompts: bool = False
+
+    def check_urls(self, wanted: ImageRequest, target: Target) -> None:
+        """Refuse links to where the provider itself lives, which answers us more than others."""
+        home = self.routes.home(target)
+        masks = [wanted.mask.image] if wanted.mask is not None else []
+        for given in (*wanted.images, *masks):
+            if given.url is not None and home is not None and _origin(given.url) == _origin(home):
+                raise invalid("A link to that place is not followed.", None, "invalid_image_url")
 
     def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Start *work*; raises the refusal where there is no room for it."""
@@ -69,6 +86,11 @@ class Service:
         return response
 
 
+def _origin(url: str) -> tuple[str | None, int]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or {"http": 80}.get(parts.scheme, 443)
+
+
 def note(record: Record, wanted: ImageRequest, target: Target, *, prompts: bool) -> None:
     """Log what is asked, and of whom."""
     record.known |= {
@@ -91,8 +113,8 @@ def logged(record: Record, error: ImagekitError) -> Refusal:
     """Log a call's *error*; the refusal that stands for it."""
     about = {"fault": type(error).__name__, "billed": error.billed, "upstream": error.request_id}
     record.known |= {name: value for name, value in about.items() if value is not None}
-    if isinstance(error, _OURS):
-        logger.warning("%s: %s", record.id, error)
+    if not isinstance(error, _PASSED_ON):
+        warn(record, f"{type(error).__name__}: {error}")
     return of_error(error)
 
 
@@ -110,7 +132,7 @@ def notices_of(
 
 def public(notice: Notice) -> dict[str, Any]:
     """A notice as a client may see it, as JSON: it may quote an error, in somebody else's words."""
-    return notice.model_dump(exclude_none=True) | {"detail": told(notice.detail)}
+    return {name: told(said) for name, said in notice.model_dump(exclude_none=True).items()}
 
 
 _LONGEST = 4000
@@ -126,10 +148,6 @@ def header_of(notices: Sequence[Any]) -> dict[str, str]:
     return {"x-imagekit-notices": text}
 
 
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
-
 class EventStream:
     """An answer that follows a run, which ends with it, unless it is *detached*."""
 
@@ -137,7 +155,7 @@ class EventStream:
         self._run, self._limits = run, limits
         self._start, self._detached = start, detached
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the frames as they come."""
         sending = asyncio.create_task(self._sent(send))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -51,6 +52,7 @@ class MemoryStore:
     def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._most, self._held, self._clock = most, 0, clock
+        self._sweep_at = 0.0
         self._lock = threading.RLock()
 
     def put(self, kind: str, id: str, owner: str, data: bytes, *, seconds: float) -> None:
@@ -58,7 +60,9 @@ class MemoryStore:
         with self._lock:
             self._drop((kind, id))
             self._sweep()
-            self._kept[kind, id] = _Kept(owner, data, self._clock() + seconds)
+            until = self._clock() + seconds
+            self._kept[kind, id] = _Kept(owner, data, until)
+            self._sweep_at = min(self._sweep_at, until)
             self._held += len(data)
             while self._held > self._most:
                 self._drop(next(iter(self._kept)))
@@ -92,8 +96,11 @@ class MemoryStore:
 
     def _sweep(self) -> None:
         now = self._clock()
+        if now < self._sweep_at:
+            return
         for key in [key for key, kept in self._kept.items() if kept.until <= now]:
             self._drop(key)
+        self._sweep_at = min((kept.until for kept in self._kept.values()), default=math.inf)
 
     def _drop(self, key: tuple[str, str]) -> None:
         found = self._kept.pop(key, None)
@@ -105,12 +112,17 @@ create table if not exists kept (
   kind text not null, id text not null, owner text not null,
   until real not null, at real not null, data blob not null,
   primary key (kind, id)
-) without rowid
+) without rowid;
+create index if not exists kept_at on kept (at);
+create index if not exists kept_until on kept (until);
 """
 _HELD = "select coalesce(sum(length(data)), 0) from kept"
 _DROP_OLDEST = """
-delete from kept where (kind, id) in (select kind, id from kept order by at, id limit 1)
+delete from kept where (kind, id) in (select kind, id from kept order by at limit 1)
+returning length(data)
 """
+_DROP_EXPIRED = "delete from kept where until <= ? returning length(data)"
+_DROP_ONE = "delete from kept where kind = ? and id = ? returning length(data)"
 
 
 def _opened(file: Path) -> sqlite3.Connection:
@@ -120,7 +132,7 @@ def _opened(file: Path) -> sqlite3.Connection:
     try:
         made.execute("pragma journal_mode = wal")
         made.execute("pragma secure_delete = on")
-        made.execute(_SCHEMA)
+        made.executescript(_SCHEMA)
     except sqlite3.Error:
         made.close()
         raise
@@ -136,6 +148,7 @@ class SQLiteStore:
         self._lock, self._most, self._clock = threading.Lock(), most, clock
         try:
             self._at = _opened(Path(path))
+            self._held = int(self._at.execute(_HELD).fetchone()[0])
         except (OSError, sqlite3.Error) as error:
             why = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"the database {str(path)!r} cannot be used: {why}") from error
@@ -145,10 +158,16 @@ class SQLiteStore:
         now = self._clock()
         row = (kind, id, owner, now + seconds, now, data)
         with self._lock:
-            self._at.execute("delete from kept where until <= ?", (now,))
-            self._at.execute("insert or replace into kept values (?, ?, ?, ?, ?, ?)", row)
-            while self._at.execute(_HELD).fetchone()[0] > self._most:
-                self._at.execute(_DROP_OLDEST)
+            self._drop(_DROP_EXPIRED, now)
+            self._drop(_DROP_ONE, kind, id)
+            self._at.execute("insert into kept values (?, ?, ?, ?, ?, ?)", row)
+            self._held += len(data)
+            while self._held > self._most:
+                self._drop(_DROP_OLDEST)
+
+    def _drop(self, what: str, *which: object) -> None:
+        # Counted as it goes: a sum over all of it takes as long as all of it is large.
+        self._held -= sum(size for (size,) in self._at.execute(what, which).fetchall())
 
     def get(self, kind: str, id: str, owner: str) -> bytes | None:
         """What is kept there for *owner*."""
@@ -159,9 +178,12 @@ class SQLiteStore:
 
     def delete(self, kind: str, id: str, owner: str) -> bool:
         """Forget it; whether it was there."""
-        what = "delete from kept where kind = ? and id = ? and owner = ? and until > ?"
+        what = "select 1 from kept where kind = ? and id = ? and owner = ? and until > ?"
         with self._lock:
-            return self._at.execute(what, (kind, id, owner, self._clock())).rowcount > 0
+            there = self._at.execute(what, (kind, id, owner, self._clock())).fetchone()
+            if there is not None:
+                self._drop(_DROP_ONE, kind, id)
+            return there is not None
 
     def ids(self, kind: str, owner: str) -> list[str]:
         """Everything of that kind that is the *owner*'s, oldest first."""

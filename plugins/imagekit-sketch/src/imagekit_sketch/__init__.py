@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PIL import Image as Pillow
@@ -165,7 +165,7 @@ class Sketch:
 def _base(request: ImageRequest) -> Pillow.Image | None:
     """The picture to draw over, at the size of the result: an input, or the state's."""
     if request.images:
-        base = _pinned(*map(_read, request.images))
+        base = _pinned(_read(request.images[0]), request.images[1:])
     elif request.state is not None:
         base = render(_earlier(request.state).scene())
     else:
@@ -173,14 +173,14 @@ def _base(request: ImageRequest) -> Pillow.Image | None:
     return base.resize(request.pixels) if request.pixels else base
 
 
-def _pinned(first: Pillow.Image, *others: Pillow.Image) -> Pillow.Image:
+def _pinned(first: Pillow.Image, others: Sequence[ImageInput]) -> Pillow.Image:
     """The *first* picture, with the *others* small along its lower edge, in their order."""
     if not others:
         return first
     base = first.convert("RGBA")
     side = min(base.width // len(others), base.height // 4) or 1
     for place, other in enumerate(others):
-        small = other.convert("RGBA").resize((side, side))
+        small = _read(other).resize((side, side)).convert("RGBA")
         base.alpha_composite(small, (place * side, base.height - side))
     base.info.update(first.info)
     return base

@@ -37,7 +37,10 @@ class Asking:
     async def call(self, asked: Create, tool: Tool) -> Call:
         """The call that *asked* comes to."""
         service = self._service
-        target = service.routes.target(tool.model)
+        # Where the tool names no model, the conversation's may stand in the table in its place.
+        routes = service.routes
+        beside_it = asked.model if routes.knows(asked.model) else None
+        target = routes.target(tool.model or beside_it)
         talk, state = Conversation(), None
         if asked.previous_response_id is not None:
             talk, state = await self._earlier(asked.previous_response_id, target)
@@ -74,6 +77,7 @@ class Asking:
             said["options"] = options
         unshown = [] if shown else [made.id for made in talk.earlier]
         wanted, record, owner = request_of(said), self._record, self._owner
+        service.check_urls(wanted, target)
         call = Call(service, self._shelf, asked, wanted, target, record, owner, action, unshown)
         # The rest of what is beside the tool is the conversation's, and draws nothing.
         drawn = {*shared, *_DRAWS}
@@ -97,12 +101,7 @@ class Asking:
         else:
             talk.words = [open["words"]]
             talk.earlier = [Made(id) for id in open["earlier"]]
-            talk.pictures = [
-                ImageInput(url=one)
-                if one.startswith("https:")
-                else await self._shelf.picture(one, self._owner)
-                for one in open["pictures"]
-            ]
+            talk.pictures = [await self._given(one) for one in open["pictures"]]
         return talk, State.model_validate(state) if state else None
 
     async def _given(self, kept: str) -> ImageInput:

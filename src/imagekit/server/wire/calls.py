@@ -16,6 +16,7 @@ from .._routes import Target
 from .._runs import Run
 from .._service import Service, comments, frame, logged, public, tell
 from .conversation import Create
+from .refusals import BROKEN
 from .shelf import Shelf
 from .telling import Telling
 
@@ -63,6 +64,10 @@ class Call:
             answered = self.telling.fail(failed, logged(self._record, failed))
             if not (answered or self.asked.stream or self.asked.background):
                 error = failed
+        except Exception as broken:
+            logger.exception("%s failed", self.telling.response["id"])
+            self.telling.break_off(BROKEN)
+            error = None if self.asked.stream or self.asked.background else broken
         except asyncio.CancelledError:
             if self._service.runs.stopping:
                 self.telling.stop()
@@ -83,6 +88,7 @@ class Call:
                 await self._tried(self._keep_events())
         finally:
             self.run.finish(error)
+            self._record.ended()
 
     async def keep(self) -> None:
         """Store the response as it stands."""

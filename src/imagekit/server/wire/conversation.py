@@ -73,7 +73,7 @@ class Create(Wire):
 
     model: str | None = None
     input: Any = None
-    instructions: str | None = None
+    instructions: Annotated[str, Field(max_length=1_000_000)] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
     stream: bool | None = None
@@ -194,6 +194,10 @@ class Made:
     result: str | None = None
 
 
+# More than any provider reads: what the Images API takes is a thirtieth of it.
+_LONGEST = 1_000_000
+
+
 @dataclass(slots=True)
 class Conversation:
     """What has been said since the last pictures were made, and which pictures those were."""
@@ -227,8 +231,7 @@ class Conversation:
 async def understood(given: Any, into: Conversation, inputs: Inputs) -> Conversation:
     """*given*, a request's input, added to the conversation so far."""
     if isinstance(given, str):
-        into.words.append(given)
-        return into
+        given = [{"role": "user", "content": given}]
     if not isinstance(given, list) or not given:
         message = "Missing required parameter: 'input'. It is text, or a list of items."
         raise invalid(message, "input", "missing_required_parameter")
@@ -251,6 +254,9 @@ async def understood(given: Any, into: Conversation, inputs: Inputs) -> Conversa
                     f"{at}.type",
                 )
     into.end()
+    if sum(map(len, (*into.words, *into.instructions))) > _LONGEST:
+        message = f"Invalid 'input': more than {_LONGEST} characters of text."
+        raise invalid(message, "input", "string_above_max_length")
     return into
 
 

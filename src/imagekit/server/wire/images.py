@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ..._calls import request_of
 from ..._errors import ImagekitError
@@ -36,6 +36,7 @@ from .._service import (
     tell,
 )
 from . import usage
+from .answers import Answer
 from .fields import Asked, Drawn, Edit, EditJson, Generation, Variation, flat
 from .inputs import Inputs, form_of, texts
 from .reading import json_of, nested, read
@@ -125,7 +126,9 @@ class Images:
     def _target(self, model: str | None) -> Target:
         try:
             return self._service.routes.target(model)
-        except RefusedError:
+        except RefusedError as error:
+            if error.refusal.code != "model_not_found":
+                raise
             kind = "image_generation_user_error"
             message = f"The model '{(model or '')[:200]}' does not exist."
             raise RefusedError(Refusal(400, message, kind, "invalid_value", "model")) from None
@@ -141,7 +144,9 @@ class Images:
             said["model"] = target.model
         if options:
             said["options"] = options
-        return request_of(said), notices
+        wanted = request_of(said)
+        self._service.check_urls(wanted, target)
+        return wanted, notices
 
     async def _answer(
         self,
@@ -177,7 +182,7 @@ class Images:
         response: ImageResponse,
         *,
         links: bool,
-    ) -> JSONResponse:
+    ) -> Answer:
         data = []
         for image in response.images:
             datum = await self._linked(request, image) if links else _datum(image)
@@ -196,7 +201,7 @@ class Images:
             "safety_identifier": _identifier(wanted),
         }
         headers = header_of(notices_of(target, response, notices))
-        return JSONResponse(
+        return Answer(
             {name: value for name, value in body.items() if value is not None}, headers=headers
         )
 

@@ -25,7 +25,8 @@ VIEWABLE = (*EDITABLE, "image/gif")
 PARTS = re.compile(r"image(?:\[\d{0,3}\])?|mask|markup")
 _MOST_PARTS = 20
 _MOST_FIELDS = 60
-_URL = 20_971_520
+# As the live service: a data URL is no longer than this, whatever its picture.
+_LONGEST_URL = 20_971_520
 
 
 class Inputs:
@@ -33,6 +34,7 @@ class Inputs:
 
     def __init__(self, limits: Limits, kept: Kept, owner: str) -> None:
         self._limits, self._kept, self._owner = limits, kept, owner
+        self._pixels = 0
 
     def picture(
         self,
@@ -63,7 +65,17 @@ class Inputs:
                 param,
                 "unsupported_file_mimetype",
             )
-        if (found.width or 0) * (found.height or 0) > self._limits.pixels:
+        if not found.width or not found.height:
+            raise invalid(f"The size of '{param}' cannot be read.", param, "invalid_image_file")
+        pixels = found.width * found.height
+        self._pixels += pixels
+        if self._pixels > self._limits.all_pixels:
+            raise invalid(
+                f"The pictures have more than {self._limits.all_pixels} pixels together.",
+                param,
+                "image_too_large",
+            )
+        if pixels > self._limits.pixels:
             raise invalid(
                 f"The picture '{param}' has more than {self._limits.pixels} pixels.",
                 param,
@@ -86,8 +98,8 @@ class Inputs:
                 raise not_found(f"No such File object: {file_id[:100]}", param=param)
             return self.picture(data, param, kinds=kinds)
         url = url or ""
-        if len(url) > _URL:
-            raise invalid(f"'{param}' is longer than {_URL} characters.", param)
+        if len(url) > _LONGEST_URL:
+            raise invalid(f"'{param}' is longer than {_LONGEST_URL} characters.", param)
         if url.startswith("data:"):
             return self.picture(_unwrapped(url, param), param, kinds=kinds)
         if not _is_https(url):
@@ -167,8 +179,9 @@ def _is_https(url: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        # Asking for the port is what checks it.
-        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+        # Asking for the port is what checks it; a name and a password are for nobody there.
+        plain = parts.port != 0 and "@" not in parts.netloc
+        return parts.scheme == "https" and bool(parts.hostname) and plain
     except ValueError:
         return False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from .._service import Service
+from .answers import Answer
 from .refusals import not_found
 
 
@@ -17,18 +17,18 @@ class Models:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def list(self, request: Request) -> JSONResponse:
+    async def list(self, request: Request) -> Answer:
         """Every model that the server is told of."""
         listed = self._service.routes.listed()
-        return JSONResponse({"object": "list", "data": [_model(*one) for one in listed.items()]})
+        return Answer({"object": "list", "data": [_model(*one) for one in listed.items()]})
 
-    async def retrieve(self, request: Request) -> JSONResponse:
+    async def retrieve(self, request: Request) -> Answer:
         """One model; also one that only the provider may know."""
         name = request.path_params["id"]
         if not name:
             raise not_found("No such model.", "model_not_found", "model")
         target = self._service.routes.target(name)
-        return JSONResponse(_model(name, target.provider))
+        return Answer(_model(name, target.provider))
 
 
 def _model(name: str, provider: str) -> dict[str, Any]:

@@ -31,7 +31,13 @@ _PATH = re.compile(
     r"""(?<=["'])/(?!v1/)[^"'\n/]+/[^"'\n]*(?=["'])|"""
     r"""(?<![\w/.>])/(?!v1/)(?:[\w.@+~-]+/)+[\w.@+~-]*|(?:\b[A-Za-z]:|\\)\\[^\s'"]+"""
 )
-_KEY = re.compile(r"\b(?:sk|pk|rk)-[\w-]{8,}|\bBearer\s+[\w.~+/=-]{8,}|\bAIza[\w-]{30,}")
+_KEY = re.compile(
+    r"\b(?:sk|pk|rk|hf|xai|r8|ghp|gho|glpat|key)[-_][\w-]{8,}|\bAIza[\w-]{30,}|\bAKIA\w{12,}"
+    r"|\beyJ[\w-]{8,}\.[\w.-]+"
+    r"|(?i:\b(?:bearer|basic|token|secret|password|authorization|api[-_ ]?key))[\s:='\"]+"
+    r"[\w.~+/=-]{8,}"
+)
+_WORD = re.compile(r"[\w.\[\]-]{1,100}")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _LONGEST = 1000
 # Beyond it somebody else's number of seconds is none.
@@ -162,9 +168,8 @@ def of_error(error: ImagekitError) -> Refusal:
         headers["x-should-retry"] = "false"
     if error.billed is not None:
         headers["x-imagekit-billed"] = error.billed
-    return Refusal(
-        found.status, found.message, found.kind, found.code, found.param, headers, found.details
-    )
+    code, param = word(found.code), word(found.param)
+    return Refusal(found.status, found.message, found.kind, code, param, headers, found.details)
 
 
 def _translated(error: ImagekitError) -> Refusal:
@@ -206,6 +211,11 @@ def _translated(error: ImagekitError) -> Refusal:
         case TransportError():
             return Refusal(502, "The connection to the provider broke.", SERVER, SERVER)
     return Refusal(502, "The provider failed.", SERVER, SERVER)
+
+
+def word(said: str | None) -> str | None:
+    """What somebody else said in a word; None where it is more than one, or hides something."""
+    return said if said and _WORD.fullmatch(said) and told(said) == said else None
 
 
 def told(words: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from .._log import Record
 from .._runs import Run, unless_gone
 from .._service import EventStream, Service, header_of, note
+from .answers import Answer
 from .asking import Asking
 from .conversation import Create
 from .reading import json_of, read
@@ -62,11 +62,11 @@ class Responses:
         if asked.stream:
             return EventStream(run, self._service.limits, detached=asked.stores)
         if asked.background:
-            return JSONResponse(call.telling.response)
+            return Answer(call.telling.response)
         await unless_gone(run.task, request.receive)
         if run.error is not None:
             raise run.error
-        return JSONResponse(call.telling.response, headers=header_of(call.notices))
+        return Answer(call.telling.response, headers=header_of(call.notices))
 
     async def retrieve(self, request: Request) -> Any:
         """A response as it stands; streamed, from any of its events on."""
@@ -77,8 +77,8 @@ class Responses:
             live = None
         if query.get("stream", "").lower() != "true":
             if live is not None and live.asked.stores:
-                return JSONResponse(live.telling.response)
-            return JSONResponse(await self._shelf.response(id, owner))
+                return Answer(live.telling.response)
+            return Answer(await self._shelf.response(id, owner))
         start = _number(query.get("starting_after"))
         if live is not None and live.asked.background and live.asked.stream:
             return EventStream(live.run, self._service.limits, start=start, detached=True)
@@ -86,8 +86,8 @@ class Responses:
         if events is None:
             await self._shelf.response(id, owner)
             raise invalid(
-                "This response cannot be streamed: it was not created with background=true and "
-                "stream=true.",
+                "This response cannot be streamed: only one that was created with background=true "
+                "and stream=true can, and for as long as what it said is kept.",
                 "stream",
             )
         run = Run()
@@ -96,7 +96,7 @@ class Responses:
         run.finish()
         return EventStream(run, self._service.limits, start=start)
 
-    async def cancel(self, request: Request) -> JSONResponse:
+    async def cancel(self, request: Request) -> Answer:
         """End a response that is made in the background."""
         owner = str(request.scope["imagekit"].owner)
         id = request.path_params["id"]
@@ -105,13 +105,13 @@ class Responses:
             response = await self._shelf.response(id, owner)
             if not response["background"]:
                 raise _not_in_background()
-            return JSONResponse(response)
+            return Answer(response)
         if not live.asked.background:
             raise _not_in_background()
         await _ended(live.run)
-        return JSONResponse(live.telling.response)
+        return Answer(live.telling.response)
 
-    async def delete(self, request: Request) -> JSONResponse:
+    async def delete(self, request: Request) -> Answer:
         """Forget a response and its pictures."""
         owner = str(request.scope["imagekit"].owner)
         id = request.path_params["id"]
@@ -119,7 +119,7 @@ class Responses:
         if live is not None and live.owner == owner and live.asked.stores:
             await _ended(live.run)
         await self._shelf.forget(id, owner)
-        return JSONResponse({"id": id, "object": "response", "deleted": True})
+        return Answer({"id": id, "object": "response", "deleted": True})
 
 
 async def _ended(run: Run) -> None:

@@ -13,6 +13,11 @@ from .._kept import Kept
 from .conversation import CALL
 from .refusals import not_found
 
+_GONE = {
+    "code": "image_file_not_found",
+    "message": "The picture was made, and is kept no longer.",
+    "type": "server_error",
+}
 ENDED = ("completed", "failed", "cancelled", "incomplete")
 
 
@@ -89,7 +94,10 @@ class Shelf:
         for item in response["output"]:
             if item.get("result") == "":
                 data = await self._kept.get("picture", item["id"], owner)
-                item["result"] = base64.b64encode(data).decode() if data is not None else None
+                if data is None:
+                    item |= {"status": "failed", "result": None, "error": _GONE}
+                else:
+                    item["result"] = base64.b64encode(data).decode()
         if response["status"] not in ENDED:
             # Nobody makes it any more: the process that did is gone.
             words = "The server was stopped while it worked; the picture may have been charged."

@@ -273,6 +273,12 @@ class Telling:
         self._end("failed")
         return False
 
+    def break_off(self, refusal: Refusal) -> None:
+        """The call ended in something that nobody foresaw."""
+        self._fail_open(refusal.error)
+        self.response["error"] = {"code": "server_error", "message": refusal.message}
+        self._end("failed")
+
     def cancel(self) -> None:
         """The call was ended by whoever asked for it."""
         self.response["status"] = "cancelled"
@@ -301,8 +307,9 @@ class Telling:
 
     def close(self) -> None:
         """Tell how it ended; the last event."""
-        if self.response["status"] != "cancelled":
-            self._about(self.response["status"])
+        # There is no event for the cancelled: the response in it says that it is.
+        how = self.response["status"]
+        self._about("failed" if how == "cancelled" else how)
 
 
 def _failed(failure: ImageFailure) -> dict[str, Any]:
