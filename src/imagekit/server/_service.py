@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,14 +20,13 @@ from .._errors import (
     RequestError,
 )
 from .._request import ImageRequest
-from .._response import ImageResponse, Notice
-from ._asgi import Receive, Scope, Send
+from .._response import ImageResponse
 from ._kept import Kept
 from ._limits import Limits
 from ._log import Record, warn
 from ._routes import Routes, Target
-from ._runs import BusyError, Run, Runs, StoppingError, unless_gone
-from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, invalid, of_error, told
+from ._runs import BusyError, Runs, StoppingError, unless_gone
+from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, invalid, of_error
 
 T = TypeVar("T")
 # What a client is told in the words of whoever said it; all else is in the log alone.
@@ -116,72 +114,3 @@ def logged(record: Record, error: ImagekitError) -> Refusal:
     if not isinstance(error, _PASSED_ON):
         warn(record, f"{type(error).__name__}: {error}")
     return of_error(error)
-
-
-def notices_of(
-    target: Target, response: ImageResponse | None, more: Sequence[Notice] = ()
-) -> list[Any]:
-    """Everything that goes otherwise than asked, as JSON."""
-    found = [*target.notices, *more]
-    if response is not None:
-        found += response.notices
-        lost = [slot.reason for slot in response.failures]
-        found += [Notice(kind="incomplete", feature="data", detail=why) for why in lost]
-    return [public(one) for one in found]
-
-
-def public(notice: Notice) -> dict[str, Any]:
-    """A notice as a client may see it, as JSON: it may quote an error, in somebody else's words."""
-    return {name: told(said) for name, said in notice.model_dump(exclude_none=True).items()}
-
-
-_LONGEST = 4000
-
-
-def header_of(notices: Sequence[Any]) -> dict[str, str]:
-    """The header in which notices travel beside an answer that has no place for them."""
-    if not notices:
-        return {}
-    kept = list(notices)
-    while len(text := json.dumps(kept)) > _LONGEST:
-        kept.pop()
-    return {"x-imagekit-notices": text}
-
-
-class EventStream:
-    """An answer that follows a run, which ends with it, unless it is *detached*."""
-
-    def __init__(self, run: Run, limits: Limits, *, start: int = 0, detached: bool = False) -> None:
-        self._run, self._limits = run, limits
-        self._start, self._detached = start, detached
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the frames as they come."""
-        sending = asyncio.create_task(self._sent(send))
-        try:
-            await unless_gone(sending, receive)
-        finally:
-            if not self._detached and self._run.task is not None:
-                self._run.task.cancel()
-
-    async def _sent(self, send: Send) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        frames: AsyncIterator[bytes] = self._run.follow(self._start, self._limits.pause)
-        async for frame in frames:
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-
-def frame(event: dict[str, Any]) -> bytes:
-    """One event, as it is written on a stream."""
-    return f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
-
-
-def comments(notices: Sequence[Any]) -> bytes:
-    """Notices as comments of a stream, which clients skip."""
-    return b"".join(f": notice {json.dumps(one)}\n\n".encode() for one in notices)

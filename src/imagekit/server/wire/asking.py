@@ -9,11 +9,12 @@ from ..._image import ImageInput, Mask
 from ..._request import State
 from .._log import Record
 from .._routes import Target
-from .._service import Service, notices_of
+from .._service import Service
 from .calls import Call
 from .conversation import CALL, Conversation, Create, Made, Tool, understood
 from .images import heard
 from .inputs import VIEWABLE, Inputs
+from .notices import notices_of
 from .refusals import invalid
 from .shelf import Shelf
 

@@ -11,11 +11,13 @@ from ..._errors import ImagekitError
 from ..._events import Completed, ImageFailed, ImageReady, Noticed
 from ..._image import Image
 from ..._request import ImageRequest, State
+from .._following import comments, frame
 from .._log import Record, logger
 from .._routes import Target
 from .._runs import Run
-from .._service import Service, comments, frame, logged, public, tell
+from .._service import Service, logged, tell
 from .conversation import Create
+from .notices import public
 from .refusals import BROKEN
 from .shelf import Shelf
 from .telling import Telling

@@ -20,25 +20,16 @@ from ..._media import extension
 from ..._request import ImageRequest
 from ..._response import ImageResponse, Notice
 from .._access import ANYBODY
+from .._following import EventStream, comments, frame
 from .._log import Record, logger
 from .._routes import Target
 from .._runs import EndedError, Run, unless_gone
-from .._service import (
-    EventStream,
-    Service,
-    comments,
-    frame,
-    header_of,
-    logged,
-    note,
-    notices_of,
-    public,
-    tell,
-)
+from .._service import Service, logged, note, tell
 from . import usage
 from .answers import Answer
 from .fields import Asked, Drawn, Edit, EditJson, Generation, Variation, flat
 from .inputs import Inputs, form_of, texts
+from .notices import header_of, notices_of, public
 from .reading import json_of, nested, read
 from .refusals import BROKEN, ENDED, Refusal, RefusedError, invalid, not_found
 

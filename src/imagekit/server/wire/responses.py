@@ -9,12 +9,14 @@ from typing import Any
 
 from starlette.requests import Request
 
+from .._following import EventStream
 from .._log import Record
 from .._runs import Run, unless_gone
-from .._service import EventStream, Service, header_of, note
+from .._service import Service, note
 from .answers import Answer
 from .asking import Asking
 from .conversation import Create
+from .notices import header_of
 from .reading import json_of, read
 from .refusals import RefusedError, invalid
 from .shelf import Shelf
