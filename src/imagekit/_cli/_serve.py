@@ -97,11 +97,11 @@ Exit codes: 0 after Ctrl-C or SIGTERM, when what was being made is finished;
 @click.option("--log-prompts", is_flag=True, help="Put prompts into the access log.")
 @click.option("-q", "--quiet", is_flag=True, help="No access log.")
 def serve(**given: Any) -> None:
-    """Serve pictures to apps that speak OpenAI's Images or Responses API.
+    """Serve any provider to apps that were written for the Images or the Responses API.
 
     \b
       imagekit serve -p sketch
-      imagekit serve -m gpt-image-2=openai-responses -m '*=sketch:sketch-1' --port 8080
+      imagekit serve -m gpt-image-2=sketch:sketch-1 -m '*=sketch:' --port 8080
     """  # noqa: D301  # click's mark for "do not wrap"
     from ..server import Limits, create_app
     from ..server._access import LOOPBACK, VARIABLE, is_loopback, tokens_from

@@ -44,7 +44,7 @@ class App:
         self, service: Service, access: Access, opened: Callable[[], Store], *, owns_client: bool
     ) -> None:
         self._service, self._owns_client, self._opened = service, owns_client, opened
-        self._router = Router(routes=_routes(service), lifespan=self._lifespan)
+        self._router = Router(routes=_endpoints(service), lifespan=self._lifespan)
         inner: Any = self._router
         if access.origins:
             inner = CORSMiddleware(
@@ -111,7 +111,7 @@ class App:
             await self._service.client.aclose()
 
 
-def _routes(service: Service) -> list[Route]:
+def _endpoints(service: Service) -> list[Route]:
     images, responses = Images(service), Responses(service)
     files, models = Files(service), Models(service)
 
@@ -174,13 +174,18 @@ def create_app(
     limits = limits or Limits()
     access = Access(tuple(tokens), tuple(host.lower() for host in hosts), tuple(origins))
     # Settings are one provider's: the one that is named, or the only one that the routes name.
-    named = {target.partition(":")[0] for target in (provider, *(models or {}).values()) if target}
-    whose = named.pop() if len(named) == 1 and settings else provider and provider.partition(":")[0]
+    alone = _alone(models or {}) if provider is None and settings else None
+    whose = alone or (provider and provider.partition(":")[0])
     made = client or AsyncClient(provider=whose, **settings)
-    inferred = client is None and provider is None and whose is not None
-    routes = Routes(made, provider, models or {}, otherwise=not inferred)
+    routes = Routes(made, provider, models or {}, otherwise=alone is None)
     opened: Callable[[], Store] = partial(MemoryStore, limits.stored)
     if database is not None:
         opened = partial(SQLiteStore, database, limits.stored)
     service = Service(made, routes, Runs(limits.concurrent), Kept(opened()), limits, log_prompts)
     return App(service, access, opened, owns_client=client is None)
+
+
+def _alone(models: Mapping[str, str]) -> str | None:
+    """The provider that all of them mean, if it is one."""
+    named = {target.partition(":")[0] for target in models.values()}
+    return named.pop() if len(named) == 1 else None

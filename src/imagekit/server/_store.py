@@ -133,6 +133,7 @@ def _opened(file: Path) -> sqlite3.Connection:
         made.execute("pragma journal_mode = wal")
         made.execute("pragma secure_delete = on")
         made.executescript(_SCHEMA)
+        made.execute(f"explain {_DROP_OLDEST}")  # what an SQLite before 3.35 cannot do
     except sqlite3.Error:
         made.close()
         raise

@@ -24,7 +24,7 @@ _UNNAMED = {
     "top_logprobs", "top_p",
 }  # fmt: skip
 # What of the conversation matters to the picture.
-_DRAWS = ("instructions", "extra_body.moderation")
+_DRAWS = ("instructions", "moderation")
 
 
 class Asking:
@@ -82,7 +82,11 @@ class Asking:
         call = Call(service, self._shelf, asked, wanted, target, record, owner, action, unshown)
         # The rest of what is beside the tool is the conversation's, and draws nothing.
         drawn = {*shared, *_DRAWS}
-        matters = [one for one in notices if drawn & {one.feature, one.feature.partition(".")[0]}]
+        own = [
+            one.model_copy(update={"feature": one.feature.removeprefix("extra_body.")})
+            for one in notices
+        ]
+        matters = [one for one in own if one.feature.partition(".")[0] in drawn]
         call.notices = notices_of(target, None, matters)
         return call
 

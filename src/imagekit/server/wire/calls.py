@@ -18,7 +18,7 @@ from .._runs import Run
 from .._service import Service, logged, tell
 from .conversation import Create
 from .notices import public
-from .refusals import BROKEN
+from .refusals import BROKEN, ENDED
 from .shelf import Shelf
 from .telling import Telling
 
@@ -72,7 +72,7 @@ class Call:
             error = None if self.asked.stream or self.asked.background else broken
         except asyncio.CancelledError:
             if self._service.runs.stopping:
-                self.telling.stop()
+                self.telling.break_off(ENDED)
             else:
                 self.telling.cancel()
             raise

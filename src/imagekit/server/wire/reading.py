@@ -112,21 +112,16 @@ def _mistake(errors: list[ErrorDetails], at: str) -> RefusedError:
             return invalid(
                 f"Invalid value: {_shown(given)}. Supported values are: {values}.", where
             )
-        case "greater_than_equal":
-            number = "decimal" if isinstance(context["ge"], float) else "integer"
+        case "greater_than_equal" | "less_than_equal":
+            low = kind == "greater_than_equal"
+            bound = context["ge" if low else "le"]
+            number = "decimal" if isinstance(bound, float) else "integer"
+            way, sign = ("below minimum", ">=") if low else ("above maximum", "<=")
             return invalid(
-                f"Invalid '{where}': {number} below minimum value. Expected a value >= "
-                f"{context['ge']}, but got {_shown(given)} instead.",
+                f"Invalid '{where}': {number} {way} value. Expected a value {sign} {bound}, but "
+                f"got {_shown(given)} instead.",
                 where,
-                f"{number}_below_min_value",
-            )
-        case "less_than_equal":
-            number = "decimal" if isinstance(context["le"], float) else "integer"
-            return invalid(
-                f"Invalid '{where}': {number} above maximum value. Expected a value <= "
-                f"{context['le']}, but got {_shown(given)} instead.",
-                where,
-                f"{number}_above_max_value",
+                f"{number}_{'below_min' if low else 'above_max'}_value",
             )
         case "string_too_long":
             return invalid(

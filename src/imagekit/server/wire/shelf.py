@@ -99,8 +99,8 @@ class Shelf:
                 else:
                     item["result"] = base64.b64encode(data).decode()
         if response["status"] not in ENDED:
-            # Nobody makes it any more: the process that did is gone.
-            words = "The server was stopped while it worked; the picture may have been charged."
+            # Nobody makes it any more: the process that did is gone, or could not keep it.
+            words = "It was not finished, or could not be kept; it may have been charged."
             response |= {"status": "failed", "error": {"code": "server_error", "message": words}}
         return response
 

@@ -267,16 +267,13 @@ class Telling:
             self._fail_open(refusal.error)
             self._end("completed")
             return False
-        code = _CODES.get(refusal.status, "server_error")
-        self._fail_open({**refusal.error, "code": refusal.code or code})
-        self.response["error"] = {"code": code, "message": refusal.message}
-        self._end("failed")
+        self.break_off(refusal, _CODES.get(refusal.status, "server_error"))
         return False
 
-    def break_off(self, refusal: Refusal) -> None:
-        """The call ended in something that nobody foresaw."""
-        self._fail_open(refusal.error)
-        self.response["error"] = {"code": "server_error", "message": refusal.message}
+    def break_off(self, refusal: Refusal, code: str = "server_error") -> None:
+        """The call ended, and with it everything that was not done."""
+        self._fail_open({**refusal.error, "code": refusal.code or code})
+        self.response["error"] = {"code": code, "message": refusal.message}
         self._end("failed")
 
     def cancel(self) -> None:
@@ -287,13 +284,6 @@ class Telling:
                 call.item["status"] = "failed"
         if self._message is not None:
             self._message.item["status"] = "incomplete"
-
-    def stop(self) -> None:
-        """The call was ended by the server."""
-        words = "The server stopped before the picture was made; it may have been charged."
-        self._fail_open({"code": "server_error", "message": words, "type": "server_error"})
-        self.response["error"] = {"code": "server_error", "message": words}
-        self._end("failed")
 
     def _fail_open(self, error: Mapping[str, Any]) -> None:
         for call in self._calls.values():
