@@ -400,7 +400,7 @@ def test_previews_of_a_picture_beyond_those_asked_for_are_not_shown(driver: Driv
 
 
 def test_an_observer_hears_of_an_end_that_nobody_foresaw() -> None:
-    from imagekit._observed import observed
+    from imagekit._observed import Exchanges, observed
     from imagekit.provider import CallInfo
     from toys import Watcher
 
@@ -411,7 +411,7 @@ def test_an_observer_hears_of_an_end_that_nobody_foresaw() -> None:
     watcher = Watcher()
     info = CallInfo("1", "toy", ImageRequest(prompt="x"))
     with pytest.raises(KeyError):
-        next(observed(flow(), info, plugins(watcher).hook))
+        next(observed(flow(), info, plugins(watcher).hook, Exchanges()))
     (last,) = watcher.of("finished")
     assert isinstance(last["error"], PluginError)
 

@@ -13,7 +13,6 @@ from imagekit import (
     ImageFailed,
     ImageFailure,
     ImageReady,
-    ImageRequest,
     ImageResponse,
     NoImageError,
     Notice,
@@ -65,7 +64,7 @@ def told(*events: Any, end: Any = None) -> Flow:
 
 
 def slots(flow: Flow, n: int = 1, into: Played | None = None) -> Played:
-    return play(ended(flow, ImageRequest(prompt="a cat", n=n), as_it_is), into=into)
+    return play(ended(flow, n, as_it_is), into=into)
 
 
 def kinds(played: Played) -> list[tuple[str, int | None]]:
@@ -235,7 +234,7 @@ def test_a_picture_is_filled_before_it_is_told_of() -> None:
         return shade(5)
 
     link = Image(url="https://cdn.test/1.png")
-    played = play(ended(told(end=(link,)), ImageRequest(prompt="a"), filled))
+    played = play(ended(told(end=(link,)), 1, filled))
     assert kinds(played) == [("noticed", None), ("image-ready", 0)]
     assert played.response.slots == (shade(5),)
     assert played.response.notices == (SAID,)
@@ -400,7 +399,7 @@ def test_a_picture_has_one_slot_though_the_response_counts_otherwise() -> None:
         yield from emit(ImageReady(index=1, image=image))
         return ImageResponse(slots=(image,))
 
-    found = play(ended(flow(), ImageRequest(prompt="x", n=2), _as_it_is)).response
+    found = play(ended(flow(), 2, _as_it_is)).response
     assert [slot.kind for slot in found.slots] == ["missing", "image"]
 
 

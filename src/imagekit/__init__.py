@@ -5,20 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._beside import ModelInfo as ModelInfo
+    from ._beside import Moderation as Moderation
+    from ._beside import StoredFile as StoredFile
     from ._capabilities import Allowed as Allowed
     from ._capabilities import Capabilities as Capabilities
     from ._capabilities import SizeRule as SizeRule
     from ._client import AsyncClient as AsyncClient
     from ._client import Client as Client
+    from ._default import batch as batch
+    from ._default import cancel as cancel
     from ._default import capabilities as capabilities
     from ._default import configure as configure
+    from ._default import delete as delete
     from ._default import edit as edit
     from ._default import fetch as fetch
     from ._default import generate as generate
     from ._default import open_image as open_image
+    from ._default import poll as poll
     from ._default import providers as providers
+    from ._default import resume as resume
     from ._default import run as run
     from ._default import stream as stream
+    from ._default import submit as submit
     from ._default import vary as vary
     from ._errors import AuthenticationError as AuthenticationError
     from ._errors import ConfigurationError as ConfigurationError
@@ -51,10 +60,12 @@ if TYPE_CHECKING:
     from ._events import Progress as Progress
     from ._events import Queued as Queued
     from ._events import Text as Text
+    from ._http import HttpResponse as HttpResponse
     from ._image import Image as Image
     from ._image import ImageInput as ImageInput
     from ._image import Mask as Mask
     from ._image import ProviderFile as ProviderFile
+    from ._jobs import Job as Job
     from ._media import MediaFacts as MediaFacts
     from ._plugins import Plugins as Plugins
     from ._providers import Profile as Profile
@@ -62,6 +73,7 @@ if TYPE_CHECKING:
     from ._request import State as State
     from ._response import Cost as Cost
     from ._response import Exchange as Exchange
+    from ._response import HttpInfo as HttpInfo
     from ._response import ImageFailure as ImageFailure
     from ._response import ImageResponse as ImageResponse
     from ._response import Notice as Notice
@@ -72,13 +84,18 @@ if TYPE_CHECKING:
     from ._retried import RetryPolicy as RetryPolicy
     from ._streams import AsyncStream as AsyncStream
     from ._streams import Stream as Stream
+    from ._tools import ImageTools as ImageTools
+    from ._tools import ToolResult as ToolResult
+    from ._tools import image_tools as image_tools
     from ._transport import Timeouts as Timeouts
 
 # Where each name lives; it is imported on first use, so that this door stays light.
 _HOME = {
+    "_beside": "ModelInfo Moderation StoredFile",
     "_capabilities": "Allowed Capabilities SizeRule",
     "_client": "AsyncClient Client",
-    "_default": "capabilities configure edit fetch generate open_image providers run stream vary",
+    "_default": "batch cancel capabilities configure delete edit fetch generate open_image poll "
+    "providers resume run stream submit vary",
     "_errors": "AuthenticationError ConfigurationError ConnectionFailedError ContentRejectedError "
     "DeadlineExceededError ImagekitError InvalidRequestError MissingCredentialError NoImageError "
     "PermissionDeniedError PluginError ProtocolError ProviderError ProviderUnavailableError "
@@ -87,13 +104,17 @@ _HOME = {
     "_events": "Completed ImageEvent ImageFailed ImageReady Noticed PartialImage Progress Queued "
     "Text",
     "_image": "Image ImageInput Mask ProviderFile",
+    "_http": "HttpResponse",
+    "_jobs": "Job",
     "_media": "MediaFacts",
     "_plugins": "Plugins",
     "_providers": "Profile",
     "_request": "ImageRequest State",
-    "_response": "Cost Exchange ImageFailure ImageResponse Notice RateLimit Timing Usage UsageItem",
+    "_response": "Cost Exchange HttpInfo ImageFailure ImageResponse Notice RateLimit Timing Usage "
+    "UsageItem",
     "_retried": "RetryPolicy",
     "_streams": "AsyncStream Stream",
+    "_tools": "ImageTools ToolResult image_tools",
     "_transport": "Timeouts",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

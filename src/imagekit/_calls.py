@@ -3,36 +3,59 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from ._addressed import addressed
-from ._errors import ConfigurationError, ImagekitError, PluginError, RequestError
+from ._capabilities import Capabilities
+from ._debug import dumped
+from ._errors import (
+    ConfigurationError,
+    ImagekitError,
+    PluginError,
+    RequestError,
+    UnsupportedRequestError,
+)
+from ._events import Noticed
 from ._fetched import brought, filled
 from ._fields import CALL
-from ._flow import Effects, Flow, Provider, notice
+from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
 from ._hookspecs import CallInfo
 from ._image import Image
-from ._observed import observed
+from ._jobs import Job, JobPart, job_of, known, parted, parts_of, without_waiting
+from ._observed import Exchanges, observed
 from ._prepared import checked, prepared
 from ._providers import Providers
 from ._request import ImageRequest
-from ._response import ImageResponse
+from ._response import ImageResponse, Notice
 from ._retried import RetryPolicy, retried
 from ._slots import ended
-from ._split import split
+from ._split import SIDE_BY_SIDE, divided, failure_of, split, together
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Generic[T]):
     """One call, ready to be driven."""
 
-    flow: Flow
+    flow: Effects[T]
     deadline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Whom a call asks, and how it is made."""
+
+    name: str
+    said: Mapping[str, Any]
+    deadline: float | None
+    policy: RetryPolicy
 
 
 class Calls:
@@ -49,69 +72,325 @@ class Calls:
             raise ConfigurationError(f"no such default: {', '.join(sorted(unknown))}")
 
     def planned(
-        self, given: ImageRequest | None, fields: Mapping[str, Any], *, stream: bool = False
-    ) -> Planned:
-        """One call from a request, or from the fields of one; the client's defaults fill in."""
-        try:
-            return self._plan(given, fields, stream)
-        except ImagekitError as error:
-            error.billed = error.billed or "no"
-            raise
+        self,
+        given: ImageRequest | None,
+        fields: Mapping[str, Any],
+        needs: Sequence[str] = (),
+        *,
+        stream: bool = False,
+    ) -> Planned[ImageResponse]:
+        """One call from a request, or from the fields of one; the client's defaults fill in.
 
-    def _plan(self, given: ImageRequest | None, fields: Mapping[str, Any], stream: bool) -> Planned:
-        how = {name: self._defaults[name] for name in CALL & set(self._defaults)}
-        how |= {name: value for name, value in fields.items() if name in CALL}
-        asked = {name: value for name, value in fields.items() if name not in CALL}
-        said = {name: value for name, value in self._defaults.items() if name not in CALL}
-        if how.get("provider") not in (None, self.providers.default):
-            # The client's model is one of its own provider's.
-            said.pop("model", None)
-        if given is not None:
-            asked = {name: getattr(given, name) for name in given.model_fields_set} | asked
-        request = request_of({**said, **asked})
-        name, model = self.providers.chosen(how.get("provider"), request.model)
-        if model != request.model:
-            request = request.with_(model=model)
-        deadline, policy = _limits(how, self._retry)
-        info = CallInfo(uuid.uuid4().hex, name, request, stream)
-        with _blaming(name):
-            flow = self._performed(name, request, stream, policy, bool(how.get("fetch", True)))
-            endpoint = self.providers.endpoint(name)
-        flow = observed(flow, info, self.providers.plugins.hook, keep=bool(how.get("raw")))
-        return Planned(_named(addressed(flow, endpoint), name), deadline)
+        *needs* are the fields that the verb cannot do without.
+        """
+        with _free():
+            how, request = self._settled(given, fields, needs)
+            flow = self._performed(how, request, stream)
+            return self._around(how, flow, request, stream=stream)
 
-    def _performed(
-        self, name: str, request: ImageRequest, stream: bool, policy: RetryPolicy, fetch: bool
-    ) -> Flow:
-        maker = self.providers.provider(name)
-        judge = getattr(maker, "judge", None)
-        able = self.providers.capabilities(name, request.model)
-        request, notices = checked(request, able, name)
-        options, strange = self.providers.options(request, name)
-        request = request.model_copy(update={"options": options})
-        stream = stream and able.streaming
-        most = (able.max_images_streamed if stream else None) or able.max_images
+    def submitting(
+        self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
+    ) -> Planned[Job]:
+        """One call that ends as soon as its provider goes on by itself."""
+        with _free():
+            how, request = self._settled(given, {**fields, "detach": True}, needs)
+            lacks = "keeps no jobs: its pictures come with the call"
+            maker = self._able(how.name, "resume", lacks)
+            request, found, able = self._checked(how.name, request)
+            if not able.detaches:
+                raise UnsupportedRequestError(f"{how.name} {lacks}")
+            most = able.max_images
+            judge = getattr(maker, "judge", None)
 
-        def one(part: ImageRequest) -> Flow:
-            return retried(_guarded(maker, name, part, stream), policy, judge)
+            def one(part: ImageRequest) -> Effects[Any]:
+                flow = _making(how.name, maker.flow, part, stream=False)
+                return retried(parted(flow), how.policy, judge)
 
-        def made() -> Flow:
-            for found in (*notices, *strange):
-                yield from notice(found)
-            ready = yield from retried(prepared(request, able, name), policy)
-            return (yield from split(ready, most, one))
+            def submitted() -> Effects[Sequence[JobPart]]:
+                ready = yield from retried(prepared(request, able, how.name), how.policy)
+                parts = divided(ready, most)
+                outcomes = yield from gather([one(part) for part in parts], limit=SIDE_BY_SIDE)
+                return parts_of(outcomes, [part.n for part in parts])
 
-        def fill(image: Image) -> Effects[Image]:
-            return retried(filled(image, wanted=fetch), policy)
+            flow = self._given_out(
+                how, submitted(), request.model or able.model, [request.n], found
+            )
+            return self._around(how, flow, request)
 
-        stamp = self.providers.stamp(name)
-        return _stamped(ended(made(), request, fill), stamp, request.model or able.model)
+    def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Planned[Job]:
+        """All *requests* as one job of the provider's batch API."""
+        with _free():
+            if not requests:
+                raise RequestError("there is nothing in the batch: no request was given")
+            settled = [self._settled(request, fields) for request in requests]
+            how = settled[0][0]
+            if other := next((one.name for one, _ in settled if one.name != how.name), None):
+                raise RequestError(f"a batch is one provider's: {how.name!r} and {other!r} are two")
+            maker = self._able(how.name, "batch", "has no batches")
+            parts, found = [], []
+            for _, request in settled:
+                fit, notices, able = self._checked(how.name, request)
+                parts += [(part, able) for part in divided(fit, able.max_images)]
+                found += notices
+
+            def submitted() -> Effects[Sequence[JobPart]]:
+                ready = []
+                for part, able in parts:
+                    ready.append((yield from retried(prepared(part, able, how.name), how.policy)))
+                flow = parted(_making(how.name, maker.batch, tuple(ready)))
+                handle = yield from retried(flow, how.policy, getattr(maker, "judge", None))
+                return parts_of([handle], [sum(part.n for part in ready)])
+
+            counts = [request.n for _, request in settled]
+            model = settled[0][1].model or parts[0][1].model
+            flow = self._given_out(how, submitted(), model, counts, found)
+            return self._around(how, flow)
+
+    def _given_out(
+        self,
+        how: _How,
+        submitted: Effects[Sequence[JobPart]],
+        model: str | None,
+        counts: Sequence[int],
+        found: Sequence[Notice],
+    ) -> Effects[Job]:
+        notices = dict.fromkeys(found)
+
+        def handle(effect: Effect) -> Effects[Any]:
+            if isinstance(effect, Emit) and isinstance(effect.event, Noticed):
+                notices[effect.event.notice] = None
+            return (yield effect)
+
+        parts = yield from transform(submitted, handle)
+        return Job(
+            **self.providers.stamp(how.name),
+            model=model,
+            counts=tuple(counts),
+            parts=tuple(parts),
+            created=datetime.now(UTC),
+            notices=tuple(notices),
+        )
+
+    def resuming(
+        self, given: Job | str, fields: Mapping[str, Any], *, wait: bool = True
+    ) -> Planned[ImageResponse]:
+        """The rest of a job; where it may not *wait*, it ends in `Unfinished` instead."""
+        with _free():
+            job = job_of(given)
+            how = self._how({**fields, "provider": job.name})
+            maker = self._able(how.name, "resume", "keeps no jobs")
+
+            def one(part: JobPart) -> Flow:
+                if part.handle is None:
+                    return known(part)
+                flow = _making(how.name, maker.resume, part.handle)
+                flow = flow if wait else without_waiting(flow)
+                return retried(flow, how.policy, getattr(maker, "judge", None), taken=True)
+
+            counts = [part.n for part in job.parts]
+            flow = together([one(part) for part in job.parts], counts)
+            flow = self._ended(how, flow, job.n, job.model, job.notices)
+            return self._around(how, flow)
+
+    def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Planned[None]:
+        """What *verb* ("cancel", "delete") does to each part of a job."""
+        with _free():
+            job = job_of(given)
+            handles = [part.handle for part in job.parts if part.handle is not None]
+            return self._each({**fields, "provider": job.name}, verb, handles)
+
+    def removing(self, handle: Mapping[str, Any], fields: Mapping[str, Any]) -> Planned[None]:
+        """Delete what a provider keeps and knows by *handle*."""
+        with _free():
+            return self._each(fields, "delete", [handle])
+
+    def _each(
+        self, fields: Mapping[str, Any], verb: str, handles: Sequence[Mapping[str, Any]]
+    ) -> Planned[None]:
+        how = self._how(fields)
+        maker = self._able(how.name, verb, f"cannot {verb} what it keeps")
+
+        def all_of_them() -> Effects[None]:
+            flows = [
+                retried(_guarded(how.name, getattr(maker, verb), handle), how.policy)
+                for handle in handles
+            ]
+            for outcome in (yield from gather(flows, limit=SIDE_BY_SIDE)):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+        return self._around(how, all_of_them())
+
+    def asking(self, verb: str, lacks: str, fields: Mapping[str, Any]) -> Planned[Any]:
+        """What a provider's small flow *verb* gives; *lacks* says what one without it lacks."""
+        with _free():
+            how = self._how(fields)
+            maker = self._able(how.name, verb, lacks)
+            flow = _guarded(how.name, getattr(maker, verb))
+            return self._around(how, retried(flow, how.policy, getattr(maker, "judge", None)))
+
+    def showing(
+        self, verb: str, lacks: str, shown: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> Planned[Any]:
+        """The same, of a prompt, pictures or both that the provider is *shown*."""
+        with _free():
+            how = self._how(fields)
+            maker = self._able(how.name, verb, lacks)
+            able = self.providers.capabilities(how.name, None)
+            if not shown.get("prompt") and not shown.get("images"):
+                raise RequestError("neither a prompt nor a picture was given")
+            request = request_of(shown)
+
+            def asked() -> Effects[Any]:
+                ready = yield from prepared(request, able, how.name)
+                return (yield from _guarded(how.name, getattr(maker, verb), ready))
+
+            return self._around(how, retried(asked(), how.policy, getattr(maker, "judge", None)))
+
+    def sending(self, flow: Effects[T], fields: Mapping[str, Any]) -> Planned[T]:
+        """A flow of the caller's own, at the provider's address and with its credentials."""
+        with _free():
+            how = self._how(fields)
+            judge = getattr(self.providers.provider(how.name), "judge", None)
+            return self._around(how, retried(flow, how.policy, judge))
 
     def fetching(self, image: Image, provider: str | None = None) -> Effects[Image]:
         """The flow that brings in a picture that is only a URL."""
         name = provider or self.providers.usual
         endpoint = self.providers.provider(name).endpoint if name else None
         return addressed(retried(brought(image), self._retry), endpoint)
+
+    def carried(
+        self, error: ImagekitError, given: ImageRequest | None, fields: Mapping[str, Any]
+    ) -> ImageResponse:
+        """*error* as a response that carries it, where the call or the client wants that."""
+        if {**self._defaults, **fields}.get("raise_on_error", True):
+            raise error
+        asked = given.n if given is not None else fields.get("n", 1)
+        n = asked if isinstance(asked, int) and 1 <= asked <= 1000 else 1
+        response = error.response or ImageResponse(
+            slots=(failure_of(error),) * n, provider=error.provider, http=error.http
+        )
+        return response.with_error(error)
+
+    def _how(self, fields: Mapping[str, Any], model: str | None = None) -> _How:
+        said = {name: self._defaults[name] for name in CALL & set(self._defaults)}
+        said |= {name: value for name, value in fields.items() if name in CALL}
+        name, _ = self.providers.chosen(said.get("provider"), model)
+        deadline, policy = _limits(said, self._retry)
+        return _How(name, said, deadline, policy)
+
+    def _settled(
+        self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
+    ) -> tuple[_How, ImageRequest]:
+        """Whom a call asks, and for what."""
+        _needed(fields, needs)
+        asked = {name: value for name, value in fields.items() if name not in CALL}
+        if given is not None:
+            asked = {name: getattr(given, name) for name in given.model_fields_set} | asked
+        said = {name: value for name, value in self._defaults.items() if name not in CALL}
+        if fields.get("provider") not in (None, self.providers.default):
+            # The client's model is one of its own provider's.
+            said.pop("model", None)
+        model = asked.get("model") or said.get("model")
+        how = self._how(fields, model if isinstance(model, str) else None)
+        own = self.providers.defaults(how.name)
+        options = _all_options(said, own, asked)
+        request = request_of({**said, **own, **asked, **options})
+        _, model = self.providers.chosen(how.name, request.model)
+        return how, request if model == request.model else request.with_(model=model)
+
+    def _checked(
+        self, name: str, request: ImageRequest
+    ) -> tuple[ImageRequest, list[Notice], Capabilities]:
+        """*request* as the provider can take it, with its own options only."""
+        with _blaming(name):
+            able = self.providers.capabilities(name, request.model)
+            request, notices = checked(request, able, name)
+            options, strange = self.providers.options(request, name)
+        return request.model_copy(update={"options": options}), [*notices, *strange], able
+
+    def _performed(self, how: _How, request: ImageRequest, stream: bool) -> Flow:
+        name = how.name
+        maker = self.providers.provider(name)
+        request, found, able = self._checked(name, request)
+        stream = stream and able.streaming
+        most = (able.max_images_streamed if stream else None) or able.max_images
+
+        def one(part: ImageRequest) -> Flow:
+            flow = _making(name, maker.flow, part, stream=stream)
+            return retried(flow, how.policy, getattr(maker, "judge", None))
+
+        def made() -> Flow:
+            ready = yield from retried(prepared(request, able, name), how.policy)
+            return (yield from split(ready, most, one))
+
+        return self._ended(how, made(), request.n, request.model or able.model, found)
+
+    def _ended(
+        self, how: _How, flow: Flow, n: int, model: str | None, notices: Sequence[Notice]
+    ) -> Flow:
+        """Each slot ends once, results that are URLs are fetched, and it is said who made them."""
+
+        def told() -> Flow:
+            for found in notices:
+                yield from notice(found)
+            return (yield from flow)
+
+        def fill(image: Image) -> Effects[Image]:
+            return retried(filled(image, wanted=bool(how.said.get("fetch", True))), how.policy)
+
+        return _stamped(ended(told(), n, fill), self.providers.stamp(how.name), model)
+
+    def _around(
+        self,
+        how: _How,
+        flow: Effects[T],
+        request: ImageRequest | None = None,
+        *,
+        stream: bool = False,
+    ) -> Planned[T]:
+        """What stands around every call: its observers, and inside them nobody who sees a key."""
+        with _blaming(how.name):
+            endpoint = self.providers.endpoint(how.name)
+        info = CallInfo(uuid.uuid4().hex, how.name, request, stream)
+        exchanges = Exchanges(keep=bool(how.said.get("raw")))
+        flow = observed(flow, info, self.providers.plugins.hook, exchanges)
+        flow = dumped(flow, how.said.get("debug"))
+        return Planned(_named(addressed(flow, endpoint), how.name), how.deadline)
+
+    def _able(self, name: str, verb: str, lacks: str) -> Any:
+        """The provider *name*, if it has what *verb* needs."""
+        with _blaming(name):
+            maker = self.providers.provider(name)
+            if not hasattr(maker, verb):
+                raise UnsupportedRequestError(f"{name} {lacks}")
+            return maker
+
+
+def _needed(fields: Mapping[str, Any], needs: Sequence[str]) -> None:
+    prompt, images = fields.get("prompt"), fields.get("images")
+    if "prompt" in needs and not isinstance(prompt, str):
+        raise RequestError(f"a prompt is text, not {type(prompt).__name__}")
+    if "images" in needs and (images is None or (isinstance(images, Sequence) and not images)):
+        verb = "edit" if "prompt" in needs else "vary"
+        raise RequestError(f"there is nothing to {verb}: no picture was given")
+
+
+def _all_options(*said: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of all that speak of them; whoever speaks later wins, name by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for options in (one["options"] for one in said if one.get("options")):
+        if not isinstance(options, Mapping) or not all(map(_is_mapping, options.values())):
+            # Not as options are: whoever validates the request says so.
+            return {"options": options}
+        for key, own in options.items():
+            found[key] = {**found.get(key, {}), **own}
+    return {"options": found} if found else {}
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _limits(how: Mapping[str, Any], policy: RetryPolicy) -> tuple[float | None, RetryPolicy]:
@@ -137,20 +416,35 @@ def request_of(fields: Mapping[str, Any]) -> ImageRequest:
         raise RequestError(f"{where}: {what}" if where else what) from error
 
 
-def _guarded(maker: Provider, name: str, request: ImageRequest, stream: bool) -> Flow:
-    """The provider's own flow; what it raises beyond our errors is the plugin's fault."""
+def _guarded(name: str, flow: Callable[..., Effects[Any]], *given: Any, **how: Any) -> Effects[Any]:
+    """A provider's own flow; what it raises beyond our errors is the plugin's fault."""
     try:
-        response = yield from maker.flow(request, stream=stream)
+        found = yield from flow(*given, **how)
     except ImagekitError:
         raise
     except Exception as error:
         raise PluginError(f"provider {name!r} failed: {error!r}") from error
-    if not isinstance(response, ImageResponse):
+    return found
+
+
+def _making(name: str, flow: Callable[..., Flow], *given: Any, **how: Any) -> Flow:
+    """The same, of a flow that makes pictures."""
+    found = yield from _guarded(name, flow, *given, **how)
+    if not isinstance(found, ImageResponse):
         raise PluginError(
-            f"provider {name!r}: its flow must return an ImageResponse, "
-            f"not {type(response).__name__}"
+            f"provider {name!r}: its flow must return an ImageResponse, not {type(found).__name__}"
         )
-    return response
+    return found
+
+
+@contextmanager
+def _free() -> Iterator[None]:
+    """What goes wrong before anything is sent has cost nothing."""
+    try:
+        yield
+    except ImagekitError as error:
+        error.billed = error.billed or "no"
+        raise
 
 
 @contextmanager
@@ -175,6 +469,6 @@ def _stamped(flow: Flow, stamp: Mapping[str, Any], model: str | None) -> Flow:
         raise
 
 
-def _named(flow: Flow, name: str) -> Flow:
+def _named(flow: Effects[T], name: str) -> Effects[T]:
     with _blaming(name):
         return (yield from flow)

@@ -73,6 +73,7 @@ class Capabilities(Value):
       request lets it adapt.
     * `max_images`: pictures in one request, `max_images_streamed` when it streams; None is
       unknown. More than that are split over several requests.
+    * `detaches`: whether the provider can go on by itself, so that a call can be resumed.
     * `max_inputs`: input pictures; `inputs`: how they may travel.
     * `mask`: what marks the part to edit on its wire; None is "it takes no mask".
     * `size`: the sizes it makes; None is unknown. `parameters`: the other fields of a request.
@@ -83,6 +84,7 @@ class Capabilities(Value):
     operations: frozenset[Operation] = frozenset({"generate"})
     emulates: frozenset[Operation] = frozenset()
     streaming: bool = False
+    detaches: bool = False
     max_images: int | None = Field(default=None, ge=1)
     max_images_streamed: int | None = Field(default=None, ge=1)
     max_inputs: int | None = Field(default=None, ge=0)

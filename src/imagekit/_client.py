@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
+from ._beside import ModelInfo, Moderation, StoredFile
 from ._calls import Calls, Planned
 from ._capabilities import Capabilities
 from ._drive import run
-from ._errors import RequestError
-from ._fields import Defaults, EditFields, GenerateFields, Inputs, RunFields, StreamFields
-from ._image import Image
+from ._errors import ImagekitError
+from ._fields import (
+    AskFields,
+    Defaults,
+    EditFields,
+    GenerateFields,
+    Inputs,
+    ModerateFields,
+    ResumeFields,
+    RunFields,
+    StreamFields,
+)
+from ._flow import send
+from ._http import HttpRequest, HttpResponse, Key
+from ._image import Image, InputLike
+from ._jobs import Job
+from ._observed import Unfinished
 from ._perform import perform
 from ._plugins import Plugins
 from ._providers import Profile, Providers
-from ._request import ImageRequest
+from ._request import ImageRequest, State
 from ._response import ImageResponse
 from ._retried import RetryPolicy
 from ._scope import Scope
@@ -24,6 +39,8 @@ from ._transport import AsyncTransport, SyncTransport, Timeouts
 
 if TYPE_CHECKING:
     import httpx
+
+T = TypeVar("T")
 
 
 class _Client:
@@ -48,32 +65,50 @@ class _Client:
         name, model = self._calls.providers.chosen(provider, model)
         return self._calls.providers.capabilities(name, model)
 
-    def _streamed(self, given: ImageRequest | str, fields: Mapping[str, Any]) -> Planned:
-        if isinstance(given, ImageRequest):
-            return self._calls.planned(given, fields, stream=True)
-        return self._calls.planned(None, {**fields, "prompt": _prompt(given)}, stream=True)
+    def _streamed(
+        self, given: ImageRequest | str, fields: Mapping[str, Any]
+    ) -> Planned[ImageResponse]:
+        return self._calls.planned(*_asked(given, fields), stream=True)
+
+    def _deleted(
+        self, kept: Job | State | StoredFile | str, fields: Mapping[str, Any]
+    ) -> Planned[None]:
+        match kept:
+            case State(provider=provider, payload=payload):
+                return self._calls.removing(payload, {"provider": provider, **fields})
+            case StoredFile(id=id):
+                return self._calls.removing({"file_id": id}, fields)
+        return self._calls.ending(kept, "delete", fields)
+
+    def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Planned[Any]:
+        return self._calls.showing("upload", "keeps no files", {"images": image}, fields)
+
+    def _moderated(
+        self, prompt: str | None, images: Inputs, fields: Mapping[str, Any]
+    ) -> Planned[Any]:
+        asked = {name: value for name, value in fields.items() if name == "model"}
+        shown = {**asked, "prompt": prompt, "images": images}
+        return self._calls.showing("moderate", "moderates nothing by itself", shown, fields)
 
 
-def _some(images: Inputs, verb: str) -> Inputs:
-    if images is None or (isinstance(images, Sequence) and not len(images)):
-        raise RequestError(f"there is nothing to {verb}: no picture was given")
-    return images
-
-
-def _prompt(given: object) -> str:
-    if not isinstance(given, str):
-        raise RequestError(f"a prompt is text, not {type(given).__name__}")
-    return given
+def _asked(
+    given: ImageRequest | str, fields: Mapping[str, Any]
+) -> tuple[ImageRequest | None, Mapping[str, Any], Sequence[str]]:
+    """A request, or a prompt with its fields, as `Calls` takes either."""
+    if isinstance(given, ImageRequest):
+        return given, fields, ()
+    return None, {**fields, "prompt": given}, ("prompt",)
 
 
 class Client(_Client):
     """Makes pictures through any provider, blocking.
 
     *provider* is who makes them where a call does not say; *api_key*, *base_url* and *settings*
-    are that provider's, and *profiles* are others with settings of their own. *http* is an
-    `httpx.Client` to send over, *downloads* one to read strangers' URLs with; both stay yours to
-    close. *timeouts* are seconds for connecting and for the next byte. Everything else is a
-    default for the calls: the call's own value wins.
+    are that provider's, and *profiles* are others with settings of their own. *api_key* may be a
+    callable that is asked for each request. *http* is an `httpx.Client`, or a transport for one, to
+    send over, *downloads* one to read strangers' URLs with; both stay yours to close. *timeouts*
+    are seconds for connecting and for the next byte. Everything else is a default for the calls:
+    the call's own value wins.
 
     Safe to share between threads.
     """
@@ -82,15 +117,15 @@ class Client(_Client):
         self,
         *,
         provider: str | None = None,
-        api_key: str | None = None,
+        api_key: Key | None = None,
         base_url: str | None = None,
         settings: Mapping[str, Any] | None = None,
         profiles: Sequence[Profile] = (),
         plugins: Plugins | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        http: httpx.Client | None = None,
-        downloads: httpx.Client | None = None,
+        http: httpx.Client | httpx.BaseTransport | None = None,
+        downloads: httpx.Client | httpx.BaseTransport | None = None,
         env: Mapping[str, str] | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
@@ -101,20 +136,20 @@ class Client(_Client):
 
     def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures from a prompt."""
-        return self._run(self._calls.planned(None, {**fields, "prompt": _prompt(prompt)}))
+        return self._made(None, {**fields, "prompt": prompt}, "prompt")
 
     def edit(self, prompt: str, images: Inputs, **fields: Unpack[EditFields]) -> ImageResponse:
         """Change pictures as a prompt says; with a mask, only where it marks."""
-        asked = {**fields, "prompt": _prompt(prompt), "images": _some(images, "edit")}
-        return self._run(self._calls.planned(None, asked))
+        asked = {**fields, "prompt": prompt, "images": images}
+        return self._made(None, asked, "prompt", "images")
 
     def vary(self, images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures like a given one."""
-        return self._run(self._calls.planned(None, {**fields, "images": _some(images, "vary")}))
+        return self._made(None, {**fields, "images": images}, "images")
 
     def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
         """Do what *request* asks."""
-        return self._run(self._calls.planned(request, fields))
+        return self._made(request, fields)
 
     def stream(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Stream:
         """Do what *request*, or a prompt with its fields, asks, and see it happen."""
@@ -122,15 +157,107 @@ class Client(_Client):
 
     def open_image(self, prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
         """The bytes of one new picture, as a file to read from; raises when there is none."""
-        return self.generate(prompt, **fields).image.open()
+        asked: GenerateFields = {**fields, "fetch": True, "raise_on_error": True}
+        return (self.generate(prompt, **asked)).image.open()
 
     def fetch(self, image: Image, *, provider: str | None = None) -> Image:
         """*image* with its bytes, where it is only a URL yet."""
-        return run(self._calls.fetching(image, provider), self._transport, Scope())
+        return self._done(Planned(self._calls.fetching(image, provider), None))
 
-    def _run(self, planned: Planned) -> ImageResponse:
+    def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
+        """Have *request*, or a prompt with its fields, done while nobody waits.
+
+        Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
+        where the provider keeps no jobs.
+        """
+        return self._done(self._calls.submitting(*_asked(request, fields)))
+
+    def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
+        """Have all *requests* done by the provider's batch API: later, and for less.
+
+        `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
+        the provider has no such thing.
+        """
+        return self._done(self._calls.batching(requests, fields))
+
+    def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
+        """Wait for a job to be done; its pictures."""
+        return self._finished(job, fields, wait=True)
+
+    def poll(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse | None:
+        """The pictures of a job if it is done, else None at once."""
+        try:
+            return self._finished(job, fields, wait=False)
+        except Unfinished:
+            return None
+
+    def cancel(self, job: Job | str, **fields: Unpack[AskFields]) -> None:
+        """End a job. What it has made by then can still be had by `resume`."""
+        self._done(self._calls.ending(job, "cancel", fields))
+
+    def delete(self, kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]) -> None:
+        """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
+        self._done(self._deleted(kept, fields))
+
+    def upload(self, image: InputLike, **fields: Unpack[AskFields]) -> StoredFile:
+        """Give a provider a picture to keep, for requests to name instead of sending it."""
+        found: StoredFile = self._done(self._uploaded(image, fields))
+        return found
+
+    def files(self, **fields: Unpack[AskFields]) -> tuple[StoredFile, ...]:
+        """The files that the provider keeps."""
+        return tuple(self._done(self._calls.asking("list_files", "keeps no files", fields)))
+
+    def models(self, **fields: Unpack[AskFields]) -> tuple[ModelInfo, ...]:
+        """The models that the provider lists just now; `capabilities` needs no network."""
+        return tuple(self._done(self._calls.asking("list_models", "lists no models", fields)))
+
+    def moderate(
+        self, prompt: str | None = None, images: Inputs = (), **fields: Unpack[ModerateFields]
+    ) -> Moderation:
+        """What the provider's rules say of a prompt or pictures; nothing is made."""
+        found: Moderation = self._done(self._moderated(prompt, images, fields))
+        return found
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, str] | None = None,
+        billable: bool | None = None,
+        **fields: Unpack[AskFields],
+    ) -> HttpResponse:
+        """Send a request of your own to the provider, with its address and credentials.
+
+        For what no verb covers. The answer comes as it is, whatever its status; the rules for
+        repeating hold (`billable` is true of a POST unless you say otherwise).
+        """
+        asked = HttpRequest(method, path, json=json, query=query or {}, billable=billable)
+        return self._done(self._calls.sending(send(asked), fields))
+
+    def _finished(self, job: Job | str, fields: Mapping[str, Any], *, wait: bool) -> ImageResponse:
         clock = Clock()
-        return clock.stamp(run(planned.flow, self._transport, Scope(planned.deadline)))
+        try:
+            made = self._done(self._calls.resuming(job, fields, wait=wait))
+        except ImagekitError as error:
+            made = self._calls.carried(error, None, fields)
+        return clock.stamp(made)
+
+    def _made(
+        self, given: ImageRequest | None, fields: Mapping[str, Any], *needs: str
+    ) -> ImageResponse:
+        clock = Clock()
+        try:
+            planned = self._calls.planned(given, fields, needs)
+            made = run(planned.flow, self._transport, Scope(planned.deadline))
+        except ImagekitError as error:
+            made = self._calls.carried(error, given, fields)
+        return clock.stamp(made)
+
+    def _done(self, planned: Planned[T]) -> T:
+        return run(planned.flow, self._transport, Scope(planned.deadline))
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,22 +273,23 @@ class Client(_Client):
 class AsyncClient(_Client):
     """Makes pictures through any provider, on asyncio or trio.
 
-    The arguments are those of `Client`; *http* and *downloads* are `httpx.AsyncClient`s.
+    The arguments are those of `Client`; *http* and *downloads* are `httpx.AsyncClient`s or async
+    transports.
     """
 
     def __init__(
         self,
         *,
         provider: str | None = None,
-        api_key: str | None = None,
+        api_key: Key | None = None,
         base_url: str | None = None,
         settings: Mapping[str, Any] | None = None,
         profiles: Sequence[Profile] = (),
         plugins: Plugins | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        http: httpx.AsyncClient | None = None,
-        downloads: httpx.AsyncClient | None = None,
+        http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         env: Mapping[str, str] | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
@@ -172,24 +300,22 @@ class AsyncClient(_Client):
 
     async def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures from a prompt."""
-        return await self._run(self._calls.planned(None, {**fields, "prompt": _prompt(prompt)}))
+        return await self._made(None, {**fields, "prompt": prompt}, "prompt")
 
     async def edit(
         self, prompt: str, images: Inputs, **fields: Unpack[EditFields]
     ) -> ImageResponse:
         """Change pictures as a prompt says; with a mask, only where it marks."""
-        asked = {**fields, "prompt": _prompt(prompt), "images": _some(images, "edit")}
-        return await self._run(self._calls.planned(None, asked))
+        asked = {**fields, "prompt": prompt, "images": images}
+        return await self._made(None, asked, "prompt", "images")
 
     async def vary(self, images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures like a given one."""
-        return await self._run(
-            self._calls.planned(None, {**fields, "images": _some(images, "vary")})
-        )
+        return await self._made(None, {**fields, "images": images}, "images")
 
     async def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
         """Do what *request* asks."""
-        return await self._run(self._calls.planned(request, fields))
+        return await self._made(request, fields)
 
     def stream(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> AsyncStream:
         """Do what *request*, or a prompt with its fields, asks, and see it happen."""
@@ -197,16 +323,112 @@ class AsyncClient(_Client):
 
     async def open_image(self, prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
         """The bytes of one new picture, as a file to read from; raises when there is none."""
-        return (await self.generate(prompt, **fields)).image.open()
+        asked: GenerateFields = {**fields, "fetch": True, "raise_on_error": True}
+        return (await self.generate(prompt, **asked)).image.open()
 
     async def fetch(self, image: Image, *, provider: str | None = None) -> Image:
         """*image* with its bytes, where it is only a URL yet."""
-        return await perform(self._calls.fetching(image, provider), self._transport)
+        return await self._done(Planned(self._calls.fetching(image, provider), None))
 
-    async def _run(self, planned: Planned) -> ImageResponse:
+    async def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
+        """Have *request*, or a prompt with its fields, done while nobody waits.
+
+        Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
+        where the provider keeps no jobs.
+        """
+        return await self._done(self._calls.submitting(*_asked(request, fields)))
+
+    async def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
+        """Have all *requests* done by the provider's batch API: later, and for less.
+
+        `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
+        the provider has no such thing.
+        """
+        return await self._done(self._calls.batching(requests, fields))
+
+    async def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
+        """Wait for a job to be done; its pictures."""
+        return await self._finished(job, fields, wait=True)
+
+    async def poll(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse | None:
+        """The pictures of a job if it is done, else None at once."""
+        try:
+            return await self._finished(job, fields, wait=False)
+        except Unfinished:
+            return None
+
+    async def cancel(self, job: Job | str, **fields: Unpack[AskFields]) -> None:
+        """End a job. What it has made by then can still be had by `resume`."""
+        await self._done(self._calls.ending(job, "cancel", fields))
+
+    async def delete(
+        self, kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]
+    ) -> None:
+        """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
+        await self._done(self._deleted(kept, fields))
+
+    async def upload(self, image: InputLike, **fields: Unpack[AskFields]) -> StoredFile:
+        """Give a provider a picture to keep, for requests to name instead of sending it."""
+        found: StoredFile = await self._done(self._uploaded(image, fields))
+        return found
+
+    async def files(self, **fields: Unpack[AskFields]) -> tuple[StoredFile, ...]:
+        """The files that the provider keeps."""
+        return tuple(await self._done(self._calls.asking("list_files", "keeps no files", fields)))
+
+    async def models(self, **fields: Unpack[AskFields]) -> tuple[ModelInfo, ...]:
+        """The models that the provider lists just now; `capabilities` needs no network."""
+        return tuple(await self._done(self._calls.asking("list_models", "lists no models", fields)))
+
+    async def moderate(
+        self, prompt: str | None = None, images: Inputs = (), **fields: Unpack[ModerateFields]
+    ) -> Moderation:
+        """What the provider's rules say of a prompt or pictures; nothing is made."""
+        found: Moderation = await self._done(self._moderated(prompt, images, fields))
+        return found
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, str] | None = None,
+        billable: bool | None = None,
+        **fields: Unpack[AskFields],
+    ) -> HttpResponse:
+        """Send a request of your own to the provider, with its address and credentials.
+
+        For what no verb covers. The answer comes as it is, whatever its status; the rules for
+        repeating hold (`billable` is true of a POST unless you say otherwise).
+        """
+        asked = HttpRequest(method, path, json=json, query=query or {}, billable=billable)
+        return await self._done(self._calls.sending(send(asked), fields))
+
+    async def _finished(
+        self, job: Job | str, fields: Mapping[str, Any], *, wait: bool
+    ) -> ImageResponse:
         clock = Clock()
-        end = until(planned.deadline)
-        return clock.stamp(await perform(planned.flow, self._transport, end))
+        try:
+            made = await self._done(self._calls.resuming(job, fields, wait=wait))
+        except ImagekitError as error:
+            made = self._calls.carried(error, None, fields)
+        return clock.stamp(made)
+
+    async def _made(
+        self, given: ImageRequest | None, fields: Mapping[str, Any], *needs: str
+    ) -> ImageResponse:
+        clock = Clock()
+        try:
+            planned = self._calls.planned(given, fields, needs)
+            end = until(planned.deadline)
+            made = await perform(planned.flow, self._transport, end)
+        except ImagekitError as error:
+            made = self._calls.carried(error, given, fields)
+        return clock.stamp(made)
+
+    async def _done(self, planned: Planned[T]) -> T:
+        return await perform(planned.flow, self._transport, until(planned.deadline))
 
     async def aclose(self) -> None:
         """Close the connections."""

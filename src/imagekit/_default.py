@@ -6,13 +6,24 @@ import atexit
 import io
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any, Unpack
 
+from ._beside import StoredFile
 from ._capabilities import Capabilities
 from ._client import Client
-from ._fields import EditFields, GenerateFields, Inputs, RunFields, StreamFields
+from ._fields import (
+    AskFields,
+    EditFields,
+    GenerateFields,
+    Inputs,
+    ResumeFields,
+    RunFields,
+    StreamFields,
+)
 from ._image import Image
-from ._request import ImageRequest
+from ._jobs import Job
+from ._request import ImageRequest, State
 from ._response import ImageResponse
 from ._streams import Stream
 
@@ -76,6 +87,36 @@ def open_image(prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
 def fetch(image: Image, *, provider: str | None = None) -> Image:
     """*image* with its bytes, where it is only a URL yet."""
     return default().fetch(image, provider=provider)
+
+
+def submit(request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
+    """Have it done while nobody waits; see `Client.submit`."""
+    return default().submit(request, **fields)
+
+
+def batch(requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
+    """Have all of them done by the provider's batch API; see `Client.batch`."""
+    return default().batch(requests, **fields)
+
+
+def resume(job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
+    """Wait for a job to be done; see `Client.resume`."""
+    return default().resume(job, **fields)
+
+
+def poll(job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse | None:
+    """The pictures of a job if it is done; see `Client.poll`."""
+    return default().poll(job, **fields)
+
+
+def cancel(job: Job | str, **fields: Unpack[AskFields]) -> None:
+    """End a job; see `Client.cancel`."""
+    default().cancel(job, **fields)
+
+
+def delete(kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]) -> None:
+    """Delete what a provider keeps; see `Client.delete`."""
+    default().delete(kept, **fields)
 
 
 def capabilities(model: str | None = None, *, provider: str | None = None) -> Capabilities:

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
+from inspect import isawaitable, iscoroutine
 from typing import Any, TypeVar, assert_never
 
-from ._errors import DeadlineExceededError
+from ._errors import ConfigurationError, DeadlineExceededError
 from ._events import ImageEvent
 from ._flow import (
     GRACE,
@@ -132,6 +133,17 @@ def _decoded(pieces: Iterator[bytes], framing: Framing) -> Iterator[Received]:
 
 
 def _called(work: Call, scope: Scope) -> Any:
+    found = _worked(work, scope)
+    if isawaitable(found):
+        if iscoroutine(found):
+            found.close()
+        raise ConfigurationError(
+            "an async function was given to a blocking client: use AsyncClient"
+        )
+    return found
+
+
+def _worked(work: Call, scope: Scope) -> Any:
     if work.stop is None:
         return work.function()
     stop = quietly(work.stop)

@@ -27,10 +27,11 @@ ImagekitError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from ._response import ImageResponse
+    from ._response import HttpInfo, ImageResponse, RateLimit
 
 Billed: TypeAlias = Literal["no", "possibly", "yes"]
 Stage: TypeAlias = Literal["input", "output", "unknown"]
@@ -49,11 +50,17 @@ class ImagekitError(Exception):
     * `billed`: whether money may be gone: "no", "possibly" or "yes".
     * `checkpoint`: a JSON handle with which a job that was begun can be finished.
     * `response`: what had arrived all the same, as an `ImageResponse`.
+    * `http`: status, headers and, of what is no success, text of each answer that the call got.
+    * `rate_limits`: the provider's limits by what they count, and `processing_time`: the seconds
+      that it says it worked.
     """
 
     provider: str | None = None
     checkpoint: Mapping[str, Any] | None = None
     response: ImageResponse | None = None
+    http: tuple[HttpInfo, ...] = ()
+    rate_limits: Mapping[str, RateLimit] = MappingProxyType({})
+    processing_time: float | None = None
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypedDict
+from typing import TextIO, TypeAlias, TypedDict
 
 from ._image import InputLike, Mask
 from ._request import Options, State, Unsupported
@@ -17,13 +17,17 @@ class HowFields(TypedDict, total=False):
 
     `deadline` is seconds for everything together, retries included. `fetch=False` leaves results
     that are URLs where they are. `raw=True` keeps the exchanges in the response. `retries` is how
-    often a request that cannot cost twice is repeated.
+    often a request that cannot cost twice is repeated. With `raise_on_error=False` what goes wrong
+    comes back as the response's `error`; streams and `open_image` raise whatever it says. `debug`
+    shows each exchange, without secrets: True on standard error, or a text file to write to.
     """
 
     deadline: float | None
     fetch: bool
     raw: bool
     retries: int
+    raise_on_error: bool
+    debug: bool | TextIO
 
 
 class WantFields(TypedDict, total=False):
@@ -41,6 +45,7 @@ class WantFields(TypedDict, total=False):
     moderation: str | None
     partial_images: int | None
     user: str | None
+    detach: bool
     options: Options
     unsupported: Unsupported
 
@@ -72,6 +77,25 @@ class RunFields(HowFields, total=False):
     """What `run` takes beside the request."""
 
     provider: str | None
+
+
+class AskFields(TypedDict, total=False):
+    """What the verbs that make no picture take: whom to ask, and how."""
+
+    provider: str | None
+    deadline: float | None
+    retries: int
+    debug: bool | TextIO
+
+
+class ModerateFields(AskFields, total=False):
+    """What `moderate` takes beside the prompt and the pictures."""
+
+    model: str | None
+
+
+class ResumeFields(HowFields, total=False):
+    """What `resume` takes beside the job, which says whom to ask."""
 
 
 CALL = frozenset(HowFields.__annotations__) | {"provider"}

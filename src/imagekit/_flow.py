@@ -62,6 +62,8 @@ class Sleep:
 class Call:
     """Run blocking work, off the event loop where there is one; the reply is its result.
 
+    What it returns may be awaitable; then only an async client can perform it.
+
     `stop` is called, from another thread, when nobody waits for the result any more.
     """
 
@@ -228,10 +230,12 @@ def checkpoint(handle: Mapping[str, Any]) -> Effects[None]:
 def transform(
     flow: Effects[T],
     handle: Callable[[Effect], Effects[Any]],
+    branch: Callable[[], Callable[[Effect], Effects[Any]]] | None = None,
 ) -> Effects[T]:
     """Run *flow*, letting *handle* decide how each of its effects is performed.
 
-    Flows inside a `Gather` are transformed alike.
+    Flows inside a `Gather` are transformed alike: each by what *branch* makes for it, where it is
+    given, else by *handle* too.
     """
     step: Callable[[], Effect] = partial(next, flow)
     try:
@@ -241,7 +245,10 @@ def transform(
             except StopIteration as stop:
                 return cast(T, stop.value)
             if isinstance(effect, Gather):
-                children = tuple(transform(inner, handle) for inner in effect.flows)
+                children = tuple(
+                    transform(inner, branch() if branch else handle, branch)
+                    for inner in effect.flows
+                )
                 effect = Gather(children, effect.limit)
             try:
                 reply = yield from handle(effect)

@@ -16,7 +16,7 @@ import pluggy
 from ._errors import ImagekitError
 from ._events import ImageEvent
 from ._flow import Provider
-from ._http import HttpRequest, HttpResponse
+from ._http import HttpRequest, HttpResponse, Key
 from ._request import ImageRequest
 from ._response import ImageResponse
 
@@ -28,14 +28,15 @@ hookimpl = pluggy.HookimplMarker("imagekit")
 class Config:
     """What a provider is built from.
 
-    `name` is what the caller calls it: the entry point's name or a profile's. `env` is the
+    `name` is what the caller calls it: the entry point's name or a profile's. `api_key` is a key or
+    what gives one; `imagekit.provider.credential` takes either. `env` is the
     environment, which a plugin reads here and nowhere else. `ambient` is whether a key found there
     may be used: a profile with a base URL of its own names its own key, or goes without.
     `settings` are what only this plugin knows; see `imagekit.provider.settings`.
     """
 
     name: str
-    api_key: str | None = field(default=None, repr=False)
+    api_key: Key | None = field(default=None, repr=False)
     base_url: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -44,11 +45,13 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Identifies one call to observers."""
+    """Identifies one call to observers. One that makes no picture, or goes on with a job, has none
+    of the request.
+    """
 
     id: str
     provider: str
-    request: ImageRequest
+    request: ImageRequest | None = None
     stream: bool = False
 
 
@@ -78,4 +81,4 @@ def imagekit_event_emitted(call: CallInfo, event: ImageEvent) -> None:
 def imagekit_call_finished(
     call: CallInfo, response: ImageResponse | None, error: ImagekitError | None
 ) -> None:
-    """The call is over; exactly one of *response* and *error* is given."""
+    """The call is over: *response* or *error* is given, or neither where none was made."""

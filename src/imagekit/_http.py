@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ._flow import Effects
 
 Framing: TypeAlias = Literal["events", "lines", "pieces"]
+# A key, or what gives one: asked anew for each request, so that it may refresh, or tell tenants
+# apart. An async one needs an async client.
+Key: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,80 @@
-"""A flow around a flow: the observers are told what happens, before any credential is on it."""
+"""A flow around a flow: what it exchanges is told to observers, and noted for whoever called."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from ._errors import ImagekitError, PluginError, TransportError
-from ._flow import Effect, Effects, Emit, Flow, Open, Send, transform
+from ._flow import Effect, Effects, Emit, Open, Receive, Send, transform
 from ._hookspecs import CallInfo
-from ._http import HttpResponse
-from ._response import Exchange
+from ._http import HttpRequest, HttpResponse
+from ._image import short_url
+from ._response import Exchange, HttpInfo, ImageResponse
 
+T = TypeVar("T")
 log = logging.getLogger("imagekit")
+MOST_TEXT = 10_000
 
 
-def observed(flow: Flow, call: CallInfo, hook: Any, *, keep: bool = False) -> Flow:
+class Unfinished(Exception):  # noqa: N818  # no error: it only ends a look at work that goes on
+    """The work that a call looks at is still going on."""
+
+
+class Exchanges:
+    """What a call exchanged: the answers' heads, and all of it where *keep* asks for that."""
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self._keep = keep
+        self._heads: list[HttpInfo] = []
+        self._kept: list[Exchange] = []
+        self._events: dict[int, list[Any]] = {}
+
+    def add(self, request: HttpRequest, response: HttpResponse) -> int:
+        """Note one, by the number with which `received` speaks of it."""
+        self._heads.append(_head(request, response))
+        if self._keep:
+            self._kept.append(Exchange(request, response))
+        return len(self._heads) - 1
+
+    def received(self, number: int | None, item: Any) -> None:
+        """Note what came of a stream."""
+        if self._keep and number is not None and item is not None:
+            self._events.setdefault(number, []).append(item)
+
+    def on_response(self, response: ImageResponse) -> ImageResponse:
+        """*response* with them."""
+        kept = tuple(
+            replace(one, events=tuple(self._events.get(number, ())))
+            for number, one in enumerate(self._kept)
+        )
+        return response.model_copy(update={"http": tuple(self._heads), "raw": kept})
+
+    def on_error(self, error: ImagekitError) -> None:
+        """The same for *error*, and for what it carries."""
+        error.http = tuple(self._heads)
+        error.response = error.response and self.on_response(error.response)
+
+
+def _head(request: HttpRequest, response: HttpResponse) -> HttpInfo:
+    headers = {name: one for name, one in response.headers.items() if name != "set-cookie"}
+    return HttpInfo(
+        method=request.method,
+        url=short_url(request.url),
+        status=response.status,
+        headers=headers,
+        text=None if response.ok else response.text[:MOST_TEXT],
+    )
+
+
+def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) -> Effects[T]:
     """Tell *hook*'s observers of each request, answer and event, and of the end.
 
-    With *keep* the response carries the exchanges under `raw`. An observer that raises is logged
-    and otherwise ignored: it watches, and must not cost a picture.
+    What the call returns or raises carries the *exchanges*. An observer that raises is logged and
+    otherwise ignored: it watches, and must not cost a picture.
     """
-    kept: list[Exchange] = []
 
     def tell(notify: Callable[..., object], **arguments: object) -> None:
         try:
@@ -29,30 +82,51 @@ def observed(flow: Flow, call: CallInfo, hook: Any, *, keep: bool = False) -> Fl
         except Exception:
             log.exception("an imagekit observer failed")
 
-    def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Emit):
-            tell(hook.imagekit_event_emitted, event=effect.event)
-        if not isinstance(effect, Send | Open):
-            return (yield effect)
-        tell(hook.imagekit_request_sent, request=effect.request)
-        response: HttpResponse = yield effect
-        tell(hook.imagekit_response_received, request=effect.request, response=response)
-        if keep:
-            kept.append(Exchange(effect.request, response))
-        return response
+    def finished(response: ImageResponse | None, error: ImagekitError | None) -> None:
+        tell(hook.imagekit_call_finished, response=response, error=error)
+
+    def watcher() -> Callable[[Effect], Effects[Any]]:
+        # Each flow that a call gathers has an opened stream of its own.
+        opened: int | None = None
+
+        def handle(effect: Effect) -> Effects[Any]:
+            nonlocal opened
+            if isinstance(effect, Emit):
+                tell(hook.imagekit_event_emitted, event=effect.event)
+            if isinstance(effect, Receive):
+                item = yield effect
+                exchanges.received(opened, item)
+                return item
+            if not isinstance(effect, Send | Open):
+                return (yield effect)
+            request = effect.request
+            tell(hook.imagekit_request_sent, request=request)
+            response: HttpResponse = yield effect
+            tell(hook.imagekit_response_received, request=request, response=response)
+            number = exchanges.add(request, response)
+            opened = number if isinstance(effect, Open) else opened
+            return response
+
+        return handle
 
     try:
-        response = yield from transform(flow, handle)
+        found = yield from transform(flow, watcher(), watcher)
     except ImagekitError as error:
-        tell(hook.imagekit_call_finished, response=None, error=error)
+        exchanges.on_error(error)
+        finished(None, error)
+        raise
+    except Unfinished:
+        finished(None, TransportError("the work goes on; this call only looked at it"))
         raise
     except Exception as error:
-        tell(hook.imagekit_call_finished, response=None, error=PluginError(repr(error)))
+        finished(None, PluginError(repr(error)))
         raise
     except GeneratorExit:
-        left = TransportError("the caller left before the call was over")
-        tell(hook.imagekit_call_finished, response=None, error=left)
+        finished(None, TransportError("the caller left before the call was over"))
         raise
-    response = response.model_copy(update={"raw": tuple(kept)}) if keep else response
-    tell(hook.imagekit_call_finished, response=response, error=None)
-    return response
+    if not isinstance(found, ImageResponse):
+        finished(None, None)
+        return found
+    response = exchanges.on_response(found)
+    finished(response, None)
+    return response  # type: ignore[return-value]  # T is a response here

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
+from inspect import isawaitable
 from typing import Any, TypeVar, assert_never
 
 import anyio
@@ -117,7 +118,8 @@ class _Doing:
                 return await anyio.sleep(seconds)
             case Call(function, stop):
                 try:
-                    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+                    found = await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+                    return await found if isawaitable(found) else found
                 except anyio.get_cancelled_exc_class():
                     if stop is not None:
                         quietly(stop)()

@@ -61,6 +61,9 @@ def checked(
             Notice(kind="unsupported", feature=name, detail=detail, wanted=str(wanted)),
             **{name: None},
         )
+    if request.detach and not able.detaches:
+        detail = f"{who} keeps no jobs: its pictures come with the call"
+        adapt(Notice(kind="unsupported", feature="detach", detail=detail), detach=False)
     if request.size is not None and able.size is not None:
         size = resolved_size(request, able.size)
         if is_exactly(size, request):

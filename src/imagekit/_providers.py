@@ -12,7 +12,7 @@ from ._capabilities import Capabilities
 from ._errors import ConfigurationError, ImagekitError, MissingCredentialError, PluginError
 from ._flow import Provider
 from ._hookspecs import Config
-from ._http import Endpoint
+from ._http import Endpoint, Key
 from ._plugins import Plugins, nobody_called
 from ._request import ImageRequest, Options
 from ._response import Notice
@@ -22,16 +22,18 @@ from ._response import Notice
 class Profile:
     """A provider by another name and with settings of its own: a server, a tenant, a deployment.
 
-    `api_key_env` names the environment variable that holds its key. A profile with a `base_url`
-    of its own names its own key, or goes without.
+    `api_key` is a key, or a callable that gives one for each request; `api_key_env` names the
+    environment variable that holds it. A profile with a `base_url` of its own names its own key, or
+    goes without. `defaults` are fields of a request that a call need not say, its `model` first.
     """
 
     name: str
     provider: str
     base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
+    api_key: Key | None = field(default=None, repr=False)
     api_key_env: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Providers:
@@ -86,7 +88,12 @@ class Providers:
         """Who is asked where a call names nobody."""
         return self.default or self._env.get("IMAGEKIT_PROVIDER") or None
 
-    def stamp(self, name: str) -> dict[str, str | None]:
+    def defaults(self, name: str) -> Mapping[str, Any]:
+        """What the profile *name* fills in where a call says nothing."""
+        profile = self._profiles.get(name)
+        return profile.defaults if profile else {}
+
+    def stamp(self, name: str) -> dict[str, Any]:
         """What a response says of who made it: the provider, and the profile if it was one."""
         profile = self._profiles.get(name)
         if profile is None:

@@ -73,6 +73,9 @@ class ImageRequest(Value):
     `options` hold what only one provider knows, under its name or its family's. None means "not
     said", and then nothing is sent, but for what providers keep changing (the model).
 
+    `detach` lets the provider go on by itself where it can, so that a call that breaks off can be
+    resumed; see `Client.submit`.
+
     In code a picture may be a path; in data that is validated, such as JSON, it may not, so that
     a stranger's request names no files.
     """
@@ -93,6 +96,7 @@ class ImageRequest(Value):
     partial_images: int | None = Field(default=None, ge=0)
     user: str | None = None
     state: State | None = None
+    detach: bool = False
     options: Options = Field(default_factory=dict)
     unsupported: Unsupported = "adapt"
 

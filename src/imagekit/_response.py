@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, JsonValue, SkipValidation
+from pydantic import Field, JsonValue, PrivateAttr, SkipValidation
 
 from ._errors import Billed, ContentRejectedError, ImagekitError, NoImageError, ProviderError, Stage
+from ._framing import ServerSentEvent
 from ._http import HttpRequest, HttpResponse
 from ._image import Image, Value
 from ._request import State
@@ -151,19 +152,47 @@ class Timing(Value):
     first_preview: float | None = None
 
 
+class HttpInfo(Value):
+    """One answer that a call got: whose, its status and its headers (lower-case, no cookies).
+
+    `text` is the body of an answer that is no success, cut after 10,000 characters.
+    """
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    text: str | None = Field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and its answer, without credentials. Kept only where a call asked for it."""
+    """One request and its answer, without credentials. Kept only where a call asked for it.
+
+    Of a stream, `events` are what came after the answer's head, as it came.
+    """
 
     request: HttpRequest = field(repr=False)
     response: HttpResponse = field(repr=False)
+    events: tuple[ServerSentEvent | str | bytes, ...] = field(default=(), repr=False)
+
+    def json(self) -> Any:
+        """The provider's own object, untyped: the body, or the last event of a stream.
+
+        Raises `ProtocolError` where it is no JSON.
+        """
+        for event in reversed(self.events):
+            if isinstance(event, ServerSentEvent) and event.data[:1] == "{":
+                return event.json()
+        return self.response.json()
 
 
 class ImageResponse(Value):
     """Everything a finished call came to.
 
     `slots` holds one entry for each picture asked for or returned, an `Image` or an
-    `ImageFailure`; iterating and indexing go over the pictures alone.
+    `ImageFailure`; iterating and indexing go over the pictures alone. `processing_time` is the
+    seconds that the provider says it worked, `http` its answers without bodies.
     """
 
     slots: tuple[Slot, ...]
@@ -179,8 +208,22 @@ class ImageResponse(Value):
     request_ids: tuple[str, ...] = ()
     rate_limits: Mapping[str, RateLimit] = Field(default_factory=dict, repr=False)
     timing: Timing | None = None
+    processing_time: float | None = None
+    http: tuple[HttpInfo, ...] = Field(default=(), repr=False)
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict, repr=False)
     raw: SkipValidation[tuple[Exchange, ...]] = Field(default=(), repr=False, exclude=True)
+    _error: ImagekitError | None = PrivateAttr(default=None)
+
+    @property
+    def error(self) -> ImagekitError | None:
+        """What the call would have raised; None where all went well, or it was raised."""
+        return self._error
+
+    def with_error(self, error: ImagekitError) -> Self:
+        """A copy that carries *error*; its `image` raises it."""
+        copy = self.model_copy()
+        copy._error = error
+        return copy
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -200,6 +243,8 @@ class ImageResponse(Value):
     @property
     def image(self) -> Image:
         """The first slot's picture; raises its error when it holds none."""
+        if self.error is not None:
+            raise self.error
         if not self.slots:
             raise NoImageError("the response has no slots")
         first = self.slots[0]

@@ -83,13 +83,17 @@ class Ledger:
             error.checkpoint = self.checkpoint
 
 
-def retried(flow: Effects[T], policy: RetryPolicy, judge: Judge | None = None) -> Effects[T]:
+def retried(
+    flow: Effects[T], policy: RetryPolicy, judge: Judge | None = None, *, taken: bool = False
+) -> Effects[T]:
     """Repeat each of *flow*'s requests within *policy*, if its verdict lets it.
 
     A request that may have been taken on is never repeated; one that costs nothing is repeated on
-    any trouble. Nothing is repeated once a stream is open.
+    any trouble. Nothing is repeated once a stream is open. *taken* says that the work was taken on
+    before.
     """
     ledger = Ledger()
+    ledger.taken = taken
 
     def verdict_on(request: HttpRequest, response: HttpResponse) -> Verdict:
         found = _verdict.of_response(response)

@@ -10,7 +10,6 @@ from ._events import Completed, ImageFailed, ImageReady, Noticed, PartialImage
 from ._flow import Effect, Effects, Emit, Flow, emit, notice, transform
 from ._image import Image
 from ._media import EXTENSIONS
-from ._request import ImageRequest
 from ._response import ImageFailure, ImageResponse, Notice, Slot
 from ._split import failure_of, worst
 
@@ -44,8 +43,8 @@ class _Slots:
         )
 
 
-def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
-    """See to it that each slot of *request* ends once, in `ImageReady` or `ImageFailed`.
+def ended(flow: Flow, n: int, fill: Fill) -> Flow:
+    """See to it that each of *n* slots ends once, in `ImageReady` or `ImageFailed`.
 
     *fill* brings in pictures that are only URLs. Raises only when no slot holds a picture; the
     error's `response` has the slots all the same, the last previews among them.
@@ -56,8 +55,8 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
         if not isinstance(effect, Emit):
             return (yield effect)
         event = effect.event
-        if not 0 <= getattr(event, "index", 0) < request.n + SPARE:
-            raise PluginError(f"a flow spoke of slot {event.index}, of {request.n} asked for")  # type: ignore[union-attr]
+        if not 0 <= getattr(event, "index", 0) < n + SPARE:
+            raise PluginError(f"a flow spoke of slot {event.index}, of {n} asked for")  # type: ignore[union-attr]
         match event:
             case Completed():
                 raise PluginError("a flow returns its response; Completed is the core's to say")
@@ -101,7 +100,7 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
     try:
         response = yield from transform(flow, handle)
     except ImagekitError as error:
-        slots = so_far.with_causes(error, request.n)
+        slots = so_far.with_causes(error, n)
         response = ImageResponse(slots=slots)
         if not response.images:
             for index, slot in enumerate(slots):
@@ -122,10 +121,8 @@ def ended(flow: Flow, request: ImageRequest, fill: Fill) -> Flow:
     for found in response.notices:
         yield from transform(notice(found), handle)
     slots = response.slots
-    missing = ImageFailure(
-        kind="missing", reason=f"asked for {request.n} pictures, got {len(slots)}"
-    )
-    count = max(request.n, len(slots), *(index + 1 for index in so_far.ended), 0)
+    missing = ImageFailure(kind="missing", reason=f"asked for {n} pictures, got {len(slots)}")
+    count = max(n, len(slots), *(index + 1 for index in so_far.ended), 0)
     for index in range(count):
         if index not in so_far.ended:
             slot = slots[index] if index < len(slots) else missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,14 +25,26 @@ def split(request: ImageRequest, most: int | None, make: Callable[[ImageRequest]
     """
     if most is None or request.n <= most:
         return (yield from make(request))
+    parts = divided(request, most)
+    return (yield from together([make(part) for part in parts], [part.n for part in parts]))
+
+
+def divided(request: ImageRequest, most: int | None) -> list[ImageRequest]:
+    """*request* as requests of at most *most* pictures each."""
+    if most is None or request.n <= most:
+        return [request]
     starts = range(0, request.n, most)
-    counts = [min(most, request.n - start) for start in starts]
+    return [_part(request, start, min(most, request.n - start)) for start in starts]
+
+
+def together(flows: Sequence[Flow], counts: Sequence[int]) -> Flow:
+    """One response from *flows*, each of which makes so many pictures of it, side by side."""
+    starts = (sum(counts[:place]) for place in range(len(counts)))
     parts = [
-        _shifted(make(_part(request, start, count)), start, count)
-        for start, count in zip(starts, counts, strict=True)
+        _shifted(flow, start, count)
+        for flow, start, count in zip(flows, starts, counts, strict=True)
     ]
-    outcomes = yield from gather(parts, limit=SIDE_BY_SIDE)
-    return merged(outcomes, counts)
+    return merged((yield from gather(parts, limit=SIDE_BY_SIDE)), counts)
 
 
 def _part(request: ImageRequest, start: int, count: int) -> ImageRequest:
@@ -86,7 +98,9 @@ def worst(billed: Iterable[Billed | None]) -> Billed:
     return max((one or "possibly" for one in billed), key=order.index)
 
 
-def merged(outcomes: tuple[ImageResponse | BaseException, ...], counts: list[int]) -> ImageResponse:
+def merged(
+    outcomes: Sequence[ImageResponse | BaseException], counts: Sequence[int]
+) -> ImageResponse:
     """One response from the parts' outcomes; raises the first error when there is nothing else."""
     good = [outcome for outcome in outcomes if isinstance(outcome, ImageResponse)]
     slots: list[Slot] = []

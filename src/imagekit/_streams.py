@@ -44,7 +44,7 @@ class Clock:
 class Stream:
     """A call's events, as they happen. Use it with `with`, which closes everything on leaving."""
 
-    def __init__(self, planned: Planned, transport: SyncTransport) -> None:
+    def __init__(self, planned: Planned[ImageResponse], transport: SyncTransport) -> None:
         self._clock = Clock()
         self._scope = Scope(planned.deadline)
         self._events = self._completed(drive(planned.flow, transport, self._scope))
@@ -103,7 +103,7 @@ class Stream:
 class AsyncStream:
     """A call's events, as they happen. Use it with `async with`, which closes everything."""
 
-    def __init__(self, planned: Planned, transport: AsyncTransport) -> None:
+    def __init__(self, planned: Planned[ImageResponse], transport: AsyncTransport) -> None:
         self._planned, self._transport = planned, transport
         self._clock = Clock()
         self._entered = False

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ._errors import ConfigurationError, MissingCredentialError, RequestError
-from ._flow import Effects
+from ._errors import ConfigurationError, RequestError
 from ._hookspecs import Config
-from ._http import HttpRequest
 from ._request import ImageRequest
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,18 +43,3 @@ def _strictly(model: type[M], given: Mapping[str, Any], what: str, wrong: type[E
             message = f"{what} {name!r}: {first['msg'].removeprefix('Value error, ')}"
     # Not chained: the validator's own error quotes the values, and one of them may be a key.
     raise wrong(message)
-
-
-def bearer(key: str | None) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
-    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`.
-
-    Without a key a call ends in a `MissingCredentialError`.
-    """
-
-    def authorize(request: HttpRequest) -> Effects[Mapping[str, str]]:
-        if not key:
-            raise MissingCredentialError("the provider wants an API key: pass api_key=")
-        return {"authorization": f"Bearer {key}"}
-        yield
-
-    return authorize

@@ -40,6 +40,7 @@ NOT_SENT = (
     httpx.UnsupportedProtocol,
 )
 MOST_BYTES = 256 * 2**20
+_WANTED = "http= and downloads= want"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +191,41 @@ def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+class _Lent(httpx.BaseTransport):
+    """A transport that is somebody else's to close."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._inner.handle_request(request)
+
+
+class _AsyncLent(httpx.AsyncBaseTransport):
+    """An async transport that is somebody else's to close."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._inner.handle_async_request(request)
+
+
 class SyncTransport:
     """Sends values over a blocking httpx client; strangers get a bare one.
 
-    A client that is given stays the giver's: its proxies, its limits, and its closing.
+    A client or a transport that is given stays the giver's: its proxies, its limits, its closing.
     """
 
     def __init__(
         self,
-        http: httpx.Client | None = None,
-        downloads: httpx.Client | None = None,
+        http: httpx.Client | httpx.BaseTransport | None = None,
+        downloads: httpx.Client | httpx.BaseTransport | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._http, self._downloads = http, downloads
+        self._http = _on(http, timeout=self._timeouts.httpx(), cookies=_no_cookies())
+        self._downloads = _on(downloads, **_bare(self._timeouts))
         self._ours: list[httpx.Client] = []
         self._lock = threading.Lock()
 
@@ -253,6 +275,24 @@ class SyncTransport:
             client.close()
 
 
+def _on(given: httpx.Client | httpx.BaseTransport | None, **how: Any) -> httpx.Client | None:
+    if given is None or isinstance(given, httpx.Client):
+        return given
+    if not isinstance(given, httpx.BaseTransport):
+        raise ConfigurationError(f"{_WANTED} an httpx.Client or a transport, not {given!r}")
+    return httpx.Client(transport=_Lent(given), **how)
+
+
+def _async_on(
+    given: httpx.AsyncClient | httpx.AsyncBaseTransport | None, **how: Any
+) -> httpx.AsyncClient | None:
+    if given is None or isinstance(given, httpx.AsyncClient):
+        return given
+    if not isinstance(given, httpx.AsyncBaseTransport):
+        raise ConfigurationError(f"{_WANTED} an httpx.AsyncClient or a transport, not {given!r}")
+    return httpx.AsyncClient(transport=_AsyncLent(given), **how)
+
+
 def _pieces(response: httpx.Response) -> Iterator[bytes]:
     with translated(answered=True):
         yield from response.iter_bytes()
@@ -261,17 +301,21 @@ def _pieces(response: httpx.Response) -> Iterator[bytes]:
 class AsyncTransport:
     """Sends values over an async httpx client; strangers get a bare one.
 
-    A client that is given stays the giver's: its proxies, its limits, and its closing.
+    A client or a transport that is given stays the giver's: its proxies, its limits, its closing.
     """
 
     def __init__(
         self,
-        http: httpx.AsyncClient | None = None,
-        downloads: httpx.AsyncClient | None = None,
+        http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._given = {False: http, True: downloads}
+        own = {"timeout": self._timeouts.httpx(), "cookies": _no_cookies()}
+        self._given = {
+            False: _async_on(http, **own),
+            True: _async_on(downloads, **_bare(self._timeouts)),
+        }
         self._ours: dict[bool, httpx.AsyncClient] = {}
         self._loop: object = None
 

@@ -35,12 +35,13 @@ from ._flow import (
 )
 from ._framing import EventDecoder, ServerSentEvent
 from ._hookspecs import CallInfo, Config, hookimpl
-from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Part
+from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Key, Part
+from ._keys import bearer, credential
 from ._media import MediaFacts, extension, facts
 from ._request import Operation
 from ._retried import retry_after
 from ._split import split
-from ._strict import bearer, options, settings
+from ._strict import options, settings
 from ._verdict import Verdict
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Judges",
+    "Key",
     "MediaFacts",
     "Open",
     "Operation",
@@ -80,6 +82,7 @@ __all__ = [
     "blob",
     "call",
     "checkpoint",
+    "credential",
     "emit",
     "extension",
     "facts",

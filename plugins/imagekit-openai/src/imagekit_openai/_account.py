@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from imagekit import ConfigurationError
-from imagekit.provider import Config, Effects, Endpoint, HttpRequest, settings
+from imagekit.provider import Config, Effects, Endpoint, HttpRequest, Key, credential, settings
 
 BASE_URL = "https://api.openai.com/v1"
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -57,16 +57,16 @@ class Account:
         self.at_home = _is_openai(base_url)
         ambient = _ambient(env) if config.ambient else {}
         said = {
-            "authorization": f"Bearer {config.api_key}" if config.api_key else None,
             "openai-organization": self.settings.organization,
             "openai-project": self.settings.project,
         }
         named = {name: value for name, value in said.items() if value}
         headers = {**ambient, **named, **self.settings.headers}
+        key = None if "authorization" in self.settings.headers else config.api_key
         missing = None
-        if self.at_home and "authorization" not in headers:
+        if self.at_home and not key and "authorization" not in headers:
             missing = "no API key: set OPENAI_API_KEY, or pass api_key="
-        self.endpoint = Endpoint(base_url, _Always(headers), missing)
+        self.endpoint = Endpoint(base_url, _Signed(headers, key), missing)
 
 
 def _is_openai(base_url: str) -> bool:
@@ -74,15 +74,15 @@ def _is_openai(base_url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
-class _Always:
-    """Adds the same headers to every request; shows none of them."""
+class _Signed:
+    """Adds the same headers to every request, and the key; shows none of them."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+    def __init__(self, headers: Mapping[str, str], key: Key | None) -> None:
+        self._headers, self._key = headers, key
 
     def __call__(self, request: HttpRequest) -> Effects[Mapping[str, str]]:
-        return self._headers
-        yield  # what makes it a flow
+        key = yield from credential(self._key)
+        return {**self._headers, "authorization": f"Bearer {key}"} if key else self._headers
 
 
 def _ambient(env: Mapping[str, str]) -> dict[str, str]:
