@@ -5,6 +5,7 @@
     python3 dev.py test        the tests, with coverage (arguments go to pytest)
     python3 dev.py check       formatting, lint, types, import contracts, then the tests
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
+    python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
     python3 dev.py record NAME   make the cassettes of openai-images or openai-responses anew
@@ -94,6 +95,11 @@ def judges(python: Path, *rest: str) -> None:
     run(python, "-m", "pytest", "-q", "tests/real", *rest)
 
 
+def ledger(python: Path, *rest: str) -> None:
+    """The proofs of the ledger, of all its rows or of those that are meant."""
+    run(python, "tests/ledger.py", *rest)
+
+
 def record(python: Path, *rest: str) -> None:
     """Cassettes, from the real thing."""
     run(python, "tests/real/record.py", *rest)
@@ -113,6 +119,7 @@ def wheels(python: Path, *rest: str) -> None:
         names = [
             "tests",
             "docs",
+            "examples",
             "cassettes",
             "pyproject.toml",
             *(p.name for p in ROOT.glob("*.md")),
@@ -156,7 +163,9 @@ def _found(version: str) -> str | None:
     return None
 
 
-TASKS = {task.__name__: task for task in (demo, test, check, judges, record, wheels, pythons)}
+TASKS = {
+    task.__name__: task for task in (demo, test, check, judges, ledger, record, wheels, pythons)
+}
 
 
 def main() -> None:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+import alone  # noqa: F401
+
 # A server that is built once stays where the user's caches are.
 _caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
 os.environ.setdefault("IMAGEKIT_SDSERVER_CACHE", os.path.join(_caches, "imagekit-tests"))
 # stevedore keeps a cache of entry points; it is not to be the user's own.
 _cache = tempfile.TemporaryDirectory(prefix="imagekit-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
-for _name in ("IMAGEKIT_PROVIDER", "IMAGEKIT_DISABLED_PLUGINS"):
-    os.environ.pop(_name, None)
 
 # What is covered must not hang on a throw of dice.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)

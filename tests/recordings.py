@@ -185,7 +185,19 @@ def _whole(value: Any) -> Any:
 
 
 def _mended(one: Recorded) -> Recorded:
-    kept = ("content-type", "retry-after", "x-request-id", "apim-request-id")
+    kept = (
+        "content-type",
+        "retry-after",
+        "x-request-id",
+        "apim-request-id",
+        "openai-organization",
+        "openai-processing-ms",
+        "openai-project",
+        "openai-version",
+        "x-envoy-upstream-service-time",
+        "x-ms-deployment-name",
+        "x-ms-region",
+    )
     headers = {
         name.lower(): value
         for name, value in one.headers.items()

@@ -403,6 +403,47 @@ def test_a_profile_has_options_and_they_win_over_its_providers() -> None:
     assert sent_options(given, profiles=profiles, name="mine")[0] == {"fam-one": {"a": 1, "b": 2}}
 
 
+def test_options_of_client_profile_and_call_are_merged_name_by_name() -> None:
+    service = Service()
+    kept = {"one": {"b": "profile", "c": "profile", "deep": {"b": 2}}}
+    mine = Profile("mine", "one", defaults={"options": kept, "quality": "low", "model": "toy-7"})
+    made = client(
+        service,
+        profiles=[mine],
+        quality="high",
+        options={"one": {"a": "client", "b": "client", "deep": {"a": 1}}, "two": {"z": 1}},
+    )
+    said = {"one": {"c": "call"}}
+    made.generate("a", provider="mine", options=said)
+    # What nests is one option, and whoever speaks last says all of it.
+    expected = {"a": "client", "b": "profile", "c": "call", "deep": {"b": 2}}
+    assert service.asked[0]["options"] == {"one": expected}
+    assert said == {"one": {"c": "call"}}
+    made.run(ImageRequest(prompt="a", options=said), provider="mine")
+    assert service.asked[1]["options"] == {"one": expected}
+    made.generate("a", provider="two")
+    assert service.asked[2]["options"] == {"two": {"z": 1}}
+
+
+@pytest.mark.parametrize("wrong", [7, {"one": 7}, {"one": None}, [1]])
+def test_options_that_are_none_are_an_error_wherever_they_are_said(wrong: Any) -> None:
+    with pytest.raises(RequestError, match="options"):
+        client(options=wrong).generate("a", provider="one", options={"one": {"a": 1}})
+    with pytest.raises(RequestError, match="options"):
+        client(options={"one": {"a": 1}}).generate("a", provider="one", options=wrong)
+
+
+def test_what_a_profile_fills_in_wins_over_the_client_and_a_call_over_both() -> None:
+    service = Service()
+    mine = Profile("mine", "one", defaults={"model": "toy-7", "n": 2})
+    made = client(service, profiles=[mine], provider="mine", n=3)
+    made.generate("a")
+    made.generate("a", n=1, model="toy-8")
+    made.generate("a", provider="one")
+    asked = [(one["model"], one["n"]) for one in service.asked]
+    assert asked == [("toy-7", 2), ("toy-8", 1), ("toy-1", 3)]
+
+
 def test_options_of_a_family_that_is_built_elsewhere_are_known() -> None:
     toys = plugins(one=Whole(family="kin"), two=Whole())
     made = client(plugins=toys)

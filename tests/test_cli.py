@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -9,13 +10,16 @@ import re
 import runpy
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from stevedore import ExtensionManager
@@ -27,6 +31,8 @@ from imagekit._cli import main
 from imagekit._cli._main import cli
 from imagekit._cli._words import one_line, scrubbed, size_of, slug
 from imagekit._plugins import names
+from imagekit.provider import Config, Endpoint, hookimpl
+from toys import Plugged
 
 Run = Callable[..., Result]
 TOYS = ("free", "gone", "mute", "needy", "paid", "plain", "toy", "twice", "unset")
@@ -740,7 +746,6 @@ def test_an_error_brings_its_hints() -> None:
     assert toy("x", "-O", "raise=ProtocolError").stderr.splitlines() == [
         "imagekit: cut off",
         "  it may have been charged for",
-        '  to finish it later: {"job": "j-1"}',
     ]
 
 
@@ -1062,6 +1067,430 @@ def test_an_extra_that_is_missing_is_no_harm(
     assert code == 0
     assert said["[server]"] == ["note", "without no-such-thing: pip install 'imagekit[server]'"]
     assert "[dev]" not in said
+
+
+# --- the configuration ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own folder, which is not the one that is worked in."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    made = tmp_path / "home" / "imagekit"
+    made.mkdir(parents=True)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return made
+
+
+def wrote(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def lines(*words: str) -> tuple[int, list[list[str]]]:
+    """What doctor says, line by line, without what it says of each installation."""
+    result = run("doctor", *words)
+    found = [re.split(r" {2,}", line, maxsplit=2) for line in result.stdout.splitlines()]
+    first = next(n for n, (_, what, _) in enumerate(found) if what == "configuration")
+    return result.exit_code, [line for line in found[first:] if not line[2].startswith("toy-kit")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--config", "here.toml", "generate", "a cat"),
+        ("generate", "a cat", "--config", "here.toml"),
+        ("--config", "nowhere.toml", "generate", "a cat", "--config", "here.toml"),
+    ],
+)
+def test_a_call_is_made_as_the_named_file_says(words: tuple[str, ...]) -> None:
+    text = "[defaults]\nseed = 7\ndeadline = 60\noutput_format = 'gif'\n[profiles.work]\n"
+    wrote(Path("here.toml"), text + "provider = 'toy'\nmodel = 'toy-2'\n")
+    assert run(*words, "-p", "work", "-o", "cat.png").exit_code == 0
+    assert (asked().seed, asked().model, asked().output_format) == (7, "toy-2", "png")
+
+
+def test_the_deadline_may_be_the_files() -> None:
+    wrote(Path("here.toml"), "[defaults]\ndeadline = 0.1\n")
+    began = time.monotonic()
+    assert toy("a cat", "-O", "sleep=20", "--config", "here.toml").exit_code == 4
+    assert time.monotonic() - began < 10
+
+
+def test_the_provider_may_be_the_files_and_its_options_go_to_it() -> None:
+    wrote(Path("here.toml"), "[defaults]\nmodel = 'toy:toy-2'\n")
+    result = run(
+        "--config", "here.toml", "generate", "a cat", "-O", "revised=x", "--deadline", "60"
+    )
+    assert result.exit_code == 0
+    assert asked().model == "toy-2"
+    assert asked().options == {"toy": {"revised": "x"}}
+
+
+@pytest.mark.parametrize("words", [["models", "-p", "work"], ["tools", "-p", "work"], ["models"]])
+def test_every_command_knows_the_profiles(words: list[str]) -> None:
+    wrote(Path("here.toml"), "[profiles.work]\nprovider = 'toy'\n")
+    result = run(*words, "--config", "here.toml")
+    assert result.exit_code == (1 if words == ["models"] else 0)
+    assert run(*words[:1], "-p", "work").exit_code == 2
+
+
+def test_a_server_is_set_up_by_the_named_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever that says of how calls are made: an app is told what goes wrong by a status."""
+    text = "provider = 'work'\n[defaults]\nraise_on_error = false\nfetch = false\n"
+    text += "[profiles.work]\nprovider = 'toy'\n[profiles.work.defaults]\nseed = 7\n"
+    text += "[defaults.options.toy]\nraise = 'ContentRejectedError'\n"
+    wrote(Path("here.toml"), text)
+    answers: list[httpx.Response] = []
+
+    def serve(app: Any, listening: socket.socket, say: Any) -> None:
+        async def ask() -> None:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                answers.append(await http.post("/v1/images/generations", json={"prompt": "a cat"}))
+
+        listening.close()
+        asyncio.run(ask())
+
+    monkeypatch.setattr("imagekit.server._serve.run", serve)
+    result = run("serve", "--port", "0", "--config", "here.toml", "-q")
+    assert result.exit_code == 0, result.output
+    assert asked().seed == 7
+    assert answers[0].status_code == 400
+    assert "not that" in answers[0].json()["error"]["message"]
+
+
+def test_a_server_that_is_given_a_client_is_not_configured() -> None:
+    from imagekit.server import create_app
+
+    with pytest.raises(imagekit.ConfigurationError, match="so it has its own config"):
+        create_app(imagekit.AsyncClient(), config="here.toml")
+
+
+def test_a_file_that_is_wrong_is_one_line_and_the_users_fault() -> None:
+    wrote(Path("here.toml"), "colour = 1\n")
+    result = toy("a cat", "--config", "here.toml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("imagekit: ")
+    assert "here.toml: colour: no such setting" in result.stderr
+    assert untouched()
+
+
+def test_doctor_says_where_the_users_own_file_would_be(
+    folder: Path, only: Callable[..., None]
+) -> None:
+    only("toy")
+    code, said = lines()
+    assert code == 0
+    assert said[0] == ["ok", "configuration", f"no file: {folder / 'imagekit.toml'} is not there"]
+
+
+def test_doctor_says_that_nobody_knows_where_that_is(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("toy")
+    monkeypatch.setattr("imagekit._configuration.usual_file", lambda: None)
+    _, said = lines()
+    assert said[0] == ["ok", "configuration", "no file: nobody knows where your own would be"]
+
+
+def test_doctor_says_that_none_is_wanted(only: Callable[..., None]) -> None:
+    only("toy")
+    _, said = lines("--config", os.devnull)
+    assert said[0] == ["ok", "configuration", "no file, as it was said"]
+
+
+CONFIGURED = """
+provider = "work"
+[defaults]
+size = "64x64"
+n = 2
+[defaults.options.toy]
+colour = "a-secret-colour"
+[timeouts]
+connect = 2
+[profiles.work]
+provider = "toy"
+model = "toy-2"
+[profiles.bare]
+provider = "paid"
+[profiles.server]
+provider = "plain"
+base_url = "http://127.0.0.1:9/v1?sig=s3cret-query"
+[profiles.variable]
+provider = "paid"
+api_key_env = "PAID_KEY"
+[profiles.file]
+provider = "paid"
+api_key_file = "key"
+[profiles.ring]
+provider = "paid"
+api_key_keyring = "imagekit/me"
+[profiles.own]
+provider = "needs"
+[profiles.own.settings.headers]
+authorization = "s3cret-header"
+x = 1
+"""
+
+
+class _Needs(cli_toy.Toy):
+    """Has a key in the environment, or says which variable to set."""
+
+    def __init__(self, config: Config) -> None:
+        missing = None if config.env.get("NEEDS_KEY") else "no key: set NEEDS_KEY"
+        self.endpoint = Endpoint("https://toys.example?sig=s3cret-query", missing=missing)
+
+
+class _Shy:
+    """Says that it wants a key only by failing."""
+
+    @hookimpl
+    def imagekit_provider(self, config: Config) -> Any:
+        if not config.env.get("SHY_KEY"):
+            raise imagekit.MissingCredentialError("no key: set SHY_KEY")
+        return cli_toy.Paid()
+
+
+@pytest.fixture
+def more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers that are registered, and whose keys are set; a keyring that has one."""
+    own = imagekit.Plugins
+
+    def made() -> imagekit.Plugins:
+        found = own()
+        found.register(Plugged(_Needs), "needs")
+        found.register(_Shy(), "shy")
+        return found
+
+    monkeypatch.setattr("imagekit._providers.Plugins", made)
+    monkeypatch.setattr("imagekit._plugins.names", lambda: ("needs", "shy", "toy", "paid", "plain"))
+    for name in ("NEEDS_KEY", "SHY_KEY", "PAID_KEY"):
+        monkeypatch.setenv(name, f"s3cret-of-{name}")
+    monkeypatch.setattr("keyring.get_password", lambda *_: "s3cret-ring")
+
+
+def test_doctor_says_where_each_setting_comes_from_and_never_what_a_key_is(
+    folder: Path, more: None, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("toy", "paid", "plain")
+    file = wrote(folder / "imagekit.toml", CONFIGURED)
+    key = wrote(folder / "key", "s3cret-file")
+    monkeypatch.setenv("IMAGEKIT_DEFAULTS__N", "3")
+    monkeypatch.setenv("IMAGEKIT_RETRY__RETRIES", "0")
+    monkeypatch.setenv("IMAGEKIT_PROFILES__VARIABLE__MODEL", "m-1")
+    monkeypatch.setenv("IMAGEKIT_PROFILES__SHY__API_KEY_ENV", "")
+    monkeypatch.setenv("IMAGEKIT_PROFILES__SHY__PROVIDER", "shy")
+    code, said = lines()
+    own = [line for line in said if "disabled" not in line[2] and "-kit " not in line[2]]
+    assert own == [
+        ["ok", "configuration", str(file)],
+        ["ok", "by default", f"work, from {file}"],
+        ["ok", "defaults", "n = 3, from IMAGEKIT_DEFAULTS__N"],
+        ["ok", "defaults", f"size = 64x64, from {file}"],
+        ["ok", "defaults", f"options.toy.colour, from {file}"],
+        ["ok", "timeouts", f"connect = 2.0, from {file}"],
+        ["ok", "retry", "retries = 0, from IMAGEKIT_RETRY__RETRIES"],
+        ["ok", "profile work", f"toy, model toy-2, no key of its own, said in {file}"],
+        [
+            "ok",
+            "profile bare",
+            f"paid, at https://toys.example, model toy-1, no key of its own, said in {file}",
+        ],
+        ["ok", "profile server", f"plain, model toy-1, no key, said in {file}"],
+        [
+            "ok",
+            "profile variable",
+            "paid, at https://toys.example, model m-1, key from PAID_KEY, which is set, "
+            f"said in {file} and the environment",
+        ],
+        [
+            "ok",
+            "profile file",
+            f"paid, at https://toys.example, model toy-1, key from the file {key}, said in {file}",
+        ],
+        [
+            "ok",
+            "profile ring",
+            "paid, at https://toys.example, model toy-1, key from the keyring at imagekit/me, "
+            f"said in {file}",
+        ],
+        [
+            "ok",
+            "profile own",
+            "needs, at https://toys.example?…, model toy-1, key from the provider's own "
+            f"NEEDS_KEY, which is set, said in {file}",
+        ],
+        [
+            "note",
+            "profile own",
+            "settings.headers.authorization stands in the configuration itself, for all who see it",
+        ],
+        [
+            "ok",
+            "profile shy",
+            "shy, at https://toys.example, model toy-1, key from the provider's own SHY_KEY, "
+            "which is set, said in the environment",
+        ],
+    ]
+    assert code == 0
+    for output in (run("doctor").output, run("doctor", "--json").output):
+        assert "s3cret" not in output
+        assert "a-secret-colour" not in output
+
+
+def test_doctor_says_it_to_programs_too(folder: Path, only: Callable[..., None]) -> None:
+    only("toy")
+    file = wrote(folder / "imagekit.toml", "[profiles.toy]\nmodel = 'toy-2'\n")
+    result = run("doctor", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["ok"]) == (0, True)
+    # It stands in place of the provider that is called so.
+    assert [one for one in found["findings"] if "toy" in one["what"]] == [
+        {
+            "verdict": "ok",
+            "what": "profile toy",
+            "detail": f"toy, model toy-2, no key of its own, said in {file}",
+        }
+    ]
+    wrote(folder / "imagekit.toml", "colour = 1\n")
+    assert json.loads(run("doctor", "--json").stdout)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("provider = 'paid'\napi_key_env = 'NOT_SET'", "takes its key from NOT_SET, which is not"),
+        ("provider = 'paid'\napi_key_file = 'nowhere'", "No such file"),
+        ("provider = 'paid'\napi_key_file = 'empty'", "it is empty"),
+        ("provider = 'paid'\napi_key_keyring = 'imagekit/me'", "the keyring holds no key for 'me'"),
+        ("provider = 'nobody'", "no provider 'nobody'"),
+        ("provider = 'needy'", "no key: set TOY_KEY"),
+        ("provider = 'gone'", "no provider 'gone'"),
+        ("base_url = 'https://toys.example'", "says no provider, and none is called that"),
+    ],
+)
+def test_a_profile_that_cannot_be_asked_is_broken(
+    folder: Path,
+    only: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    why: str,
+) -> None:
+    only("toy", "paid", "needy")
+    monkeypatch.setattr("keyring.get_password", lambda *_: None)
+    wrote(folder / "empty", "")
+    wrote(folder / "imagekit.toml", f"[profiles.work]\n{text}\n")
+    code, said = lines()
+    assert code == 1
+    (line,) = [line for line in said if line[1] == "profile work"]
+    assert line[0] == "broken"
+    assert why in line[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "why"),
+    [
+        ("colour = 1", {}, "imagekit.toml: colour: no such setting"),
+        ("[profiles.w]\napi_key = 'hunter2hunter2'", {}, "a key does not stand in a config"),
+        ("[profiles.w]\napi_key_env = 'hunter2-hunter2'", {}, "profile 'w': api_key_env is the"),
+        ("", {"IMAGEKIT_DEFAULTS__NN": "1"}, "IMAGEKIT_DEFAULTS__NN: no such setting"),
+        ("", {"IMAGEKIT_CONFIG": "imagekit.toml"}, "IMAGEKIT_CONFIG must name a file by its whole"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_broken_and_all_else_is_looked_at(
+    folder: Path,
+    only: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    env: dict[str, str],
+    why: str,
+) -> None:
+    only("toy")
+    wrote(folder / "imagekit.toml", text)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    code, said = doctor()
+    assert code == 1
+    assert said["configuration"][0] == "broken"
+    assert why in said["configuration"][1]
+    assert said["toy"] == ["ok", "toy-kit 1.2.3, model toy-1"]
+    assert "hunter2" not in run("doctor").output
+
+
+def test_who_is_asked_by_default_may_be_nobody_who_is_there(
+    folder: Path, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("toy")
+    file = wrote(folder / "imagekit.toml", "provider = 'nobody'\n")
+    assert ["broken", "by default", f"{file} says 'nobody', which there is not"] in lines()[1]
+    monkeypatch.setenv("IMAGEKIT_PROVIDER", "toy")
+    source = "toy, from IMAGEKIT_PROVIDER in the environment"
+    assert ["ok", "by default", source] in lines()[1]
+
+
+def test_doctor_says_who_named_the_file(
+    folder: Path, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("toy")
+    file = wrote(folder / "other.toml", "")
+    assert lines("--config", str(file))[1][0][2] == f"{file}, named by --config"
+    monkeypatch.setenv("IMAGEKIT_CONFIG", str(file))
+    assert lines()[1][0][2] == f"{file}, named by IMAGEKIT_CONFIG"
+
+
+def test_doctor_says_that_a_file_where_one_works_is_not_read(
+    folder: Path, only: Callable[..., None]
+) -> None:
+    only("toy")
+    trap = wrote(Path("imagekit.toml"), "provider = 'nobody'\n")
+    detail = "imagekit.toml in this folder is not read: --config names it, if you trust it"
+    code, said = lines()
+    assert (code, ["note", "configuration", detail] in said) == (0, True)
+    wrote(folder / "imagekit.toml", "")
+    assert ["note", "configuration", detail] in lines()[1]
+    assert ["note", "configuration", detail] not in lines("--config", str(trap))[1]
+
+
+def test_doctor_says_what_others_can_do_with_the_files(
+    folder: Path, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("paid")
+    text = "[profiles.work]\nprovider = 'paid'\napi_key_file = 'key'\n"
+    file = wrote(folder / "imagekit.toml", text, 0o644)
+    key = wrote(folder / "key", "k-1", 0o600)
+
+    def notes() -> list[str]:
+        return [what + ": " + detail for mark, what, detail in lines()[1] if mark == "note"]
+
+    others = [note for note in notes() if "disabled" not in note]
+    assert others == []
+    file.chmod(0o664)
+    key.chmod(0o640)
+    others = [note for note in notes() if "disabled" not in note]
+    assert others == [
+        f"configuration: others can write to {file}: chmod go-w it",
+        f"profile work: others can get at {key}: chmod 600 it",
+    ]
+    if os.getuid() == 0:  # only root gives files away
+        os.chown(file, 12345, -1)
+        file.chmod(0o644)
+        assert f"configuration: {file} is somebody else's" in notes()
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.platform", "win32")
+        others = [note for note in notes() if "disabled" not in note]
+    assert others == []
+
+
+def test_a_place_of_a_key_is_no_key() -> None:
+    env = {
+        "IMAGEKIT_PROFILES__WORK__API_KEY_ENV": "WORK_API_KEY",
+        "WORK_API_KEY": "hunter2-hunter2",
+    }
+    assert scrubbed("WORK_API_KEY is hunter2-hunter2", env) == "WORK_API_KEY is $WORK_API_KEY"
 
 
 # --- the door ------------------------------------------------------------------------------------

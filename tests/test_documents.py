@@ -59,6 +59,9 @@ class _OpenAI(BaseHTTPRequestHandler):
             item = {"type": "image_generation_call", "id": "ig_1", "result": PNG}
             answer: Any = {"id": "resp_1", "status": "completed", "output": [item]}
             events = [{"type": "response.completed", "response": answer}]
+        elif self.path.endswith("/moderations"):
+            scores = {"categories": {}, "category_scores": {"violence": 0.01}}
+            answer, events = {"results": [{"flagged": False, **scores}]}, []
         else:
             answer = {"created": 1, "data": [{"b64_json": PNG}]}
             kind = "image_generation" if self.path.endswith("generations") else "image_edit"
@@ -150,6 +153,12 @@ def _free_port() -> str:
         return str(found.getsockname()[1])
 
 
+def _written(example: Any) -> None:
+    """A file that names itself in its first line is there from then on."""
+    if found := re.match(r"# ([a-z]+\.toml)\n", example.parsed):
+        Path(found[1]).write_text(example.parsed, encoding="utf-8")
+
+
 class _Prints:
     """A `print` that remembers what was said on which line of a page."""
 
@@ -181,6 +190,7 @@ def test_what_the_page_shows_works_and_prints_what_it_says(page: Path, folder: P
         SkipParser(),
         PythonCodeBlockParser(),
         CodeBlockParser(language="console", evaluator=commands),
+        CodeBlockParser(language="toml", evaluator=_written),
     ]
     # Somebody else may have the port that the page names.
     text = page.read_text(encoding="utf-8").replace("8000", _free_port())
@@ -236,7 +246,7 @@ def test_each_keyword_argument_and_variable_is_in_the_reference() -> None:
     modules = Path(str(imagekit.__file__)).parent.rglob("*.py")
     source = "".join(path.read_text(encoding="utf-8") for path in modules)
     variables = set(re.findall(r"IMAGEKIT_[A-Z_]+", source))
-    assert len(variables) == 4
+    assert len(variables) == 5
     verbs = ("generate", "edit", "vary", "run", "stream", "open_image", "fetch")
     wanted = {*HowFields.__annotations__, *arguments, *variables, *verbs, "unsupported", "model"}
     assert not [name for name in sorted(wanted) if f"`{name}`" not in page]

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from imagekit import ImageRequest, Progress, ProviderUnavailableError, RateLimitError
+from imagekit import (
+    ConfigurationError,
+    ImageRequest,
+    Progress,
+    ProviderUnavailableError,
+    RateLimitError,
+)
 from imagekit._framing import ServerSentEvent
 from imagekit.provider import (
     Effects,
@@ -107,6 +113,14 @@ def test_everything_else_is_performed_at_once() -> None:
 def test_what_is_called_may_raise() -> None:
     with pytest.raises(ZeroDivisionError):
         play(call(lambda: 1 // 0))
+
+
+def test_nobody_awaits_what_is_called() -> None:
+    async def key() -> str:
+        return "sk"
+
+    with pytest.raises(ConfigurationError, match="an async function was given to a blocking"):
+        play(call(key))
 
 
 def test_gathered_flows_are_played_one_after_the_other() -> None:

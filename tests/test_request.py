@@ -46,7 +46,6 @@ def test_the_operation_cannot_be_passed() -> None:
         ({"prompt": "x", "output_compression": 101}, "less than or equal to 100"),
         ({"prompt": "x", "output_compression": -1}, "greater than or equal to 0"),
         ({"prompt": "x", "partial_images": -1}, "greater than or equal to 0"),
-        ({"prompt": "x", "background": "plaid"}, "'auto', 'opaque' or 'transparent'"),
         ({"prompt": "x", "unsupported": "shrug"}, "'adapt', 'error' or 'ignore'"),
         ({"prompt": "x", "aspect_ratio": "16:9"}, "aspect_ratio"),
         ({"prompt": "x", "images": 3}, "valid tuple"),

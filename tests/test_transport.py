@@ -23,7 +23,17 @@ from imagekit._http import Part
 from imagekit._scope import Scope, current
 from imagekit._transport import AsyncTransport, SyncTransport, Timeouts, arguments, translated
 from imagekit.provider import HttpRequest, open_stream, receive_piece, send
-from toys import Driver, Server, Whole, answers, patiently, plugins, resets_after, streams
+from toys import (
+    Driver,
+    Server,
+    Whole,
+    answers,
+    patiently,
+    picture,
+    plugins,
+    resets_after,
+    streams,
+)
 
 URL = "https://toy.test/"
 
@@ -319,6 +329,169 @@ async def test_an_async_client_that_is_given_stays_open() -> None:
     await transport.aclose()
     assert not http.is_closed
     await http.aclose()
+
+
+class Lent(httpx.BaseTransport):
+    """Somebody's own transport, which says what was done to it."""
+
+    def __init__(self, body: bytes = b"", **headers: str) -> None:
+        self.closed = False
+        self.bodies: list[Told] = []
+        self.seen: list[httpx.Request] = []
+        self.body, self.headers = body, headers
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert not self.closed
+        self.seen.append(request)
+        self.bodies.append(Told(self.body))
+        return httpx.Response(200, headers=self.headers, stream=self.bodies[-1])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class AsyncLent(httpx.AsyncBaseTransport):
+    """The same for async clients."""
+
+    def __init__(self, body: bytes = b"", **headers: str) -> None:
+        self.inner = Lent(body, **headers)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.inner.handle_request(request)
+
+    async def aclose(self) -> None:
+        self.inner.close()
+
+
+class Told(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that says whether it was closed."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.closed = body, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([self.body])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class TestATransportThatIsLent:
+    BODY = b'{"pictures": ["https://cdn.test/cat.png"]}'
+
+    def clients(self, home: Any, away: Any, **more: Any) -> dict[str, Any]:
+        return {"http": home, "downloads": away, "provider": "toy", "env": {}, **more}
+
+    async def used(self, home: Any, away: Any, **more: Any) -> tuple[Any, Any]:
+        """A response by a blocking client or an async one, whichever the transports are for."""
+        settings = self.clients(home, away, plugins=plugins(toy=Whole()), **more)
+        if isinstance(home, httpx.BaseTransport):
+            with imagekit.Client(**settings) as client:
+                return client.generate("a cat"), client.generate("a cat")
+        async with imagekit.AsyncClient(**settings) as client:
+            return await client.generate("a cat"), await client.generate("a cat")
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("kind", [Lent, AsyncLent])
+    async def test_it_is_used_and_stays_the_lenders(self, kind: Any) -> None:
+        home = kind(self.BODY, **{"set-cookie": "a=b", "content-type": "application/json"})
+        away = kind(picture())
+        before = {name: value for name, value in vars(home).items() if name != "seen"}
+        first, second = await self.used(home, away)
+        assert (first.image.data, second.image.data) == (picture(), picture())
+        for lent, hosts in ((home, "toy.test"), (away, "cdn.test")):
+            told = lent if kind is Lent else lent.inner
+            assert not told.closed
+            assert {request.url.host for request in told.seen} == {hosts}
+            # Each answer is let go of, so that the lender's pool gets its connection back.
+            assert [body.closed for body in told.bodies] == [True, True]
+            assert all("cookie" not in request.headers for request in told.seen)
+        assert {name: vars(home)[name] for name in before} == before
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("kind", [Lent, AsyncLent])
+    async def test_timeouts_go_with_each_request(self, kind: Any) -> None:
+        home, away = kind(self.BODY), kind(picture())
+        await self.used(home, away, timeouts=Timeouts(connect=1, read=90))
+        told = [lent if kind is Lent else lent.inner for lent in (home, away)]
+        limits = [one.seen[0].extensions["timeout"] for one in told]
+        assert [(one["connect"], one["read"]) for one in limits] == [(1, 90), (1, 60)]
+
+    def test_a_redirect_of_a_download_is_followed_and_one_of_a_request_is_not(
+        self, driver: Driver
+    ) -> None:
+        turned = httpx.Response(302, headers={"location": "https://cdn.test/dog.png"})
+
+        def away(request: httpx.Request) -> httpx.Response:
+            there = request.url.path == "/dog.png"
+            return httpx.Response(200, content=picture()) if there else turned
+
+        def home(request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, content=self.BODY)
+
+        made = {"plugins": plugins(toy=Whole()), "downloads": httpx.MockTransport(away)}
+        for here, ok in ((home, True), (lambda request: turned, False)):
+            given = self.clients(httpx.MockTransport(here), made["downloads"], **made)
+            how = {**given, "raise_on_error": False}
+            response = self.by(driver, how)
+            assert response.ok is ok
+            assert [info.status for info in response.http] == ([200, 200] if ok else [302])
+
+    def by(self, driver: Driver, how: dict[str, Any]) -> Any:
+        if driver.blocking:
+            with imagekit.Client(**how) as client:
+                return client.generate("a cat")
+
+        async def main() -> Any:
+            async with imagekit.AsyncClient(**how) as client:
+                return await client.generate("a cat")
+
+        return anyio.run(main, backend=driver.colour)
+
+    @pytest.mark.parametrize(
+        ("client", "given"),
+        [
+            (imagekit.Client, httpx.AsyncClient()),
+            (imagekit.Client, AsyncLent()),
+            (imagekit.Client, "https://proxy.test"),
+            (imagekit.AsyncClient, httpx.Client()),
+            (imagekit.AsyncClient, Lent()),
+            (imagekit.AsyncClient, object()),
+        ],
+        ids=lambda one: getattr(one, "__name__", type(one).__name__),
+    )
+    @pytest.mark.parametrize("where", ["http", "downloads"])
+    def test_one_of_the_wrong_kind_is_an_error_at_once(
+        self, client: Any, given: Any, where: str
+    ) -> None:
+        kind = "Client" if client is imagekit.Client else "AsyncClient"
+        said = rf"http= and downloads= want an httpx\.{kind} or a transport, not"
+        with pytest.raises(ConfigurationError, match=said):
+            client(**{where: given})
+
+    def test_a_mock_is_of_both_kinds(self, driver: Driver) -> None:
+        mock = httpx.MockTransport(lambda request: httpx.Response(200, content=self.BODY))
+        mine = self.clients(mock, mock, plugins=plugins(toy=Whole()))
+        made = imagekit.Client if driver.blocking else imagekit.AsyncClient
+        assert made(**mine) is not None
+
+    async def test_it_outlives_the_client(self, server: Server, anyio_backend: str) -> None:
+        server.does(answers())
+        made = {"plugins": plugins(toy=Whole(server.url)), "provider": "toy", "env": {}}
+        with httpx.HTTPTransport(limits=httpx.Limits(max_connections=1)) as lent:
+            for _ in range(2):
+                with imagekit.Client(http=lent, **made) as client:
+                    assert client.generate("a cat").ok
+        async with httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=1)) as lent_too:
+            for _ in range(2):
+                async with imagekit.AsyncClient(http=lent_too, **made) as other:
+                    assert (await other.generate("a cat")).ok
 
 
 def test_a_client_of_ours_is_made_once_and_closed() -> None:

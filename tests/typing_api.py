@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from decimal import Decimal
 from pathlib import Path
 from typing import assert_never, assert_type
 
 import imagekit
+import imagekit_openai
 from imagekit import (
     AsyncClient,
     AsyncStream,
@@ -30,6 +30,7 @@ from imagekit import (
     Stream,
     Text,
 )
+from imagekit._fields import Background, OutputFormat, Quality, Size
 
 request = ImageRequest(prompt="an otter", n=2, size="16:9@2K")
 image = Image(data=b"")
@@ -42,7 +43,7 @@ def module_level_verbs() -> None:
     assert_type(imagekit.vary(image), ImageResponse)
     assert_type(imagekit.run(request), ImageResponse)
     assert_type(imagekit.stream("an otter"), Stream)
-    assert_type(imagekit.open_image("an otter"), io.BytesIO)
+    assert_type(imagekit.open_image("an otter"), imagekit.ImageFile)
     assert_type(imagekit.fetch(image), Image)
     assert_type(imagekit.capabilities(), Capabilities)
     assert_type(imagekit.providers(), tuple[str, ...])
@@ -53,7 +54,7 @@ def blocking(client: Client) -> None:
     assert_type(client.edit("a hat", ["otter.png", b"", image, ProviderFile("a")]), ImageResponse)
     assert_type(client.vary(Path("otter.png")), ImageResponse)
     assert_type(client.run(request, provider="toy", deadline=5), ImageResponse)
-    assert_type(client.open_image("an otter"), io.BytesIO)
+    assert_type(client.open_image("an otter"), imagekit.ImageFile)
     assert_type(client.fetch(image), Image)
     with client.stream(request) as stream:
         assert_type(stream, Stream)
@@ -68,7 +69,7 @@ async def asynchronous(client: AsyncClient) -> None:
     assert_type(await client.edit("a hat", image, mask=mask), ImageResponse)
     assert_type(await client.vary(image), ImageResponse)
     assert_type(await client.run(request), ImageResponse)
-    assert_type(await client.open_image("an otter"), io.BytesIO)
+    assert_type(await client.open_image("an otter"), imagekit.ImageFile)
     assert_type(await client.fetch(image), Image)
     async with client.stream("an otter", images=image) as stream:
         assert_type(stream, AsyncStream)
@@ -135,9 +136,33 @@ def answers(response: ImageResponse) -> None:
     assert_type(response.image.save("otter.png"), Path)
 
 
+def known_values(client: Client) -> None:
+    size: Size = "1536x1024"
+    quality: Quality = "high"
+    background: Background = "transparent"
+    output_format: OutputFormat = "webp"
+    client.generate("a", size=size, quality=quality, background=background)
+    client.generate("a", output_format=output_format, model="a model of tomorrow")
+    model: imagekit_openai.ImageModel = "gpt-image-2.6-flare"
+    known: imagekit_openai.Quality = imagekit_openai.QUALITIES[-1]
+    client.generate("a", model=model, quality=known)
+    assert_type(imagekit_openai.SIZES, tuple[imagekit_openai.Size, ...])
+
+
+def new_values(client: Client, said: str) -> None:
+    client.generate("a", size="1600x900", quality="ultra", background="plaid", output_format="avif")
+    client.generate("a", size=said, quality=said, background=said, output_format=said)
+    client.generate("a", size=(1600, 900))
+    imagekit.configure(size="21:9@4K", quality="ultra", output_format="avif")
+    ImageRequest(prompt="a", background="plaid", quality="ultra", output_format="avif")
+
+
 def mistakes(client: Client) -> None:
     client.generate("an otter", sise="16:9")  # type: ignore[call-arg]
     client.generate("an otter", n="2")  # type: ignore[arg-type]
+    client.generate("an otter", quality=2)  # type: ignore[arg-type]
+    models: list[imagekit_openai.ImageModel] = []
+    models.append("gpt-image-2.6-flair")  # type: ignore[arg-type]
     client.generate("an otter", mask=mask)  # type: ignore[call-arg]
     client.generate("an otter", unsupported="shrug")  # type: ignore[arg-type]
     client.generate("an otter", "toy")  # type: ignore[call-arg]

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from ._events import Text as Text
     from ._http import HttpResponse as HttpResponse
     from ._image import Image as Image
+    from ._image import ImageFile as ImageFile
     from ._image import ImageInput as ImageInput
     from ._image import Mask as Mask
     from ._image import ProviderFile as ProviderFile
@@ -103,7 +104,7 @@ _HOME = {
     "TruncatedStreamError UnknownProviderError UnsupportedRequestError",
     "_events": "Completed ImageEvent ImageFailed ImageReady Noticed PartialImage Progress Queued "
     "Text",
-    "_image": "Image ImageInput Mask ProviderFile",
+    "_image": "Image ImageFile ImageInput Mask ProviderFile",
     "_http": "HttpResponse",
     "_jobs": "Job",
     "_media": "MediaFacts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from ._image import short_url
 
 T = TypeVar("T")
 _PORTS = {"http": 80, "https": 443}
+_DOTS = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
 
 
 def origin(url: str | SplitResult) -> tuple[str, str, int | None]:
@@ -54,9 +56,22 @@ def joined(base_url: str, url: str) -> str:
         raise ProtocolError(f"a provider named {url!r}, which hides another host", billed="no")
     base, mark, query = base_url.partition("?")
     path, asked, own = url.partition("?")
+    if any(_DOTS.fullmatch(segment) for segment in path.split("/")):
+        # What a handle says may be a stranger's, and the key goes along.
+        raise ProtocolError(
+            f"a provider named {url!r}, which leads out of its own address", billed="no"
+        )
     wanted = f"{base.rstrip('/')}/{path.lstrip('/')}"
     both = "&".join(part for part in (query, own) if part)
     return f"{wanted}?{both}" if mark or asked else wanted
+
+
+def shown_url(endpoint: Endpoint | None, url: str) -> str:
+    """Where *url* leads, without what may let anyone in."""
+    try:
+        return short_url(joined(endpoint.base_url if endpoint else "", url))
+    except ProtocolError:
+        return short_url(url)
 
 
 def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:

@@ -19,6 +19,7 @@ from ._errors import (
     ImagekitError,
     PluginError,
     RequestError,
+    UnknownProviderError,
     UnsupportedRequestError,
 )
 from ._events import Noticed
@@ -26,8 +27,9 @@ from ._fetched import brought, filled
 from ._fields import CALL
 from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
 from ._hookspecs import CallInfo
+from ._http import Endpoint
 from ._image import Image
-from ._jobs import Job, JobPart, job_of, known, parted, parts_of, without_waiting
+from ._jobs import Begun, Job, JobPart, job_of, known, parted, parts_of, without_waiting
 from ._observed import Exchanges, observed
 from ._prepared import checked, prepared
 from ._providers import Providers
@@ -42,10 +44,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Planned(Generic[T]):
-    """One call, ready to be driven."""
+    """One call, ready to be driven; `begun` is what it has begun at its provider by then."""
 
     flow: Effects[T]
     deadline: float | None
+    begun: Begun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,8 @@ class Calls:
         """
         with _free():
             how, request = self._settled(given, fields, needs)
-            flow = self._performed(how, request, stream)
-            return self._around(how, flow, request, stream=stream)
+            flow, begun = self._performed(how, request, stream)
+            return self._around(how, flow, request, stream=stream, begun=begun)
 
     def submitting(
         self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
@@ -120,8 +123,13 @@ class Calls:
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Planned[Job]:
         """All *requests* as one job of the provider's batch API."""
         with _free():
+            requests = tuple(requests)
             if not requests:
                 raise RequestError("there is nothing in the batch: no request was given")
+            if strange := next(
+                (one for one in requests if not isinstance(one, ImageRequest)), None
+            ):
+                raise RequestError(f"a batch is of ImageRequests, not {type(strange).__name__}")
             settled = [self._settled(request, fields) for request in requests]
             how = settled[0][0]
             if other := next((one.name for one, _ in settled if one.name != how.name), None):
@@ -177,36 +185,66 @@ class Calls:
         """The rest of a job; where it may not *wait*, it ends in `Unfinished` instead."""
         with _free():
             job = job_of(given)
-            how = self._how({**fields, "provider": job.name})
+            _only_how(fields)
+            how = self._how({**fields, "provider": self._whose(job, fields)})
             maker = self._able(how.name, "resume", "keeps no jobs")
+            about = {name: getattr(job, name) for name in ("counts", "model", "created", "notices")}
+            begun = Begun({**self.providers.stamp(how.name), **about})
+            # Who only looks is not kept waiting because the provider is asked too often.
+            policy = how.policy if wait else replace(how.policy, patience=how.policy.cap)
 
             def one(part: JobPart) -> Flow:
                 if part.handle is None:
-                    return known(part)
+                    return begun.watched(known(part), part.n)
                 flow = _making(how.name, maker.resume, part.handle)
                 flow = flow if wait else without_waiting(flow)
-                return retried(flow, how.policy, getattr(maker, "judge", None), taken=True)
+                flow = retried(flow, policy, getattr(maker, "judge", None), taken=True)
+                return begun.watched(flow, part.n, part.handle)
 
             counts = [part.n for part in job.parts]
             flow = together([one(part) for part in job.parts], counts)
             flow = self._ended(how, flow, job.n, job.model, job.notices)
-            return self._around(how, flow)
+            return self._around(how, begun.kept(flow), begun=begun)
+
+    def _whose(self, job: Job, fields: Mapping[str, Any]) -> str:
+        """The name here of who does *job*: what the call says, else the job's own."""
+        name = str(fields.get("provider") or job.name)
+        here = self.providers.stamp(name)["provider"]
+        if name in self.providers.names():
+            if here != job.provider:
+                raise ConfigurationError(
+                    f"the job is of the provider {job.provider!r}, and {name!r} is {here!r} here"
+                )
+        elif name == job.profile:
+            raise UnknownProviderError(
+                f"the job is of the profile {name!r}, which is not here: give it in profiles=, "
+                "or say by provider= what it is called here"
+            )
+        return name
 
     def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Planned[None]:
         """What *verb* ("cancel", "delete") does to each part of a job."""
         with _free():
             job = job_of(given)
             handles = [part.handle for part in job.parts if part.handle is not None]
-            return self._each({**fields, "provider": job.name}, verb, handles)
+            return self._each({**fields, "provider": self._whose(job, fields)}, verb, handles)
 
-    def removing(self, handle: Mapping[str, Any], fields: Mapping[str, Any]) -> Planned[None]:
-        """Delete what a provider keeps and knows by *handle*."""
+    def removing(
+        self, handle: Mapping[str, Any], fields: Mapping[str, Any], of: str | None = None
+    ) -> Planned[None]:
+        """Delete what a provider keeps and knows by *handle*; it is one *of* that provider's."""
         with _free():
+            usual = self.providers.usual
+            if of and not fields.get("provider"):
+                # The client's own may be a profile of it, with an account of its own.
+                own = usual is not None and self.providers.stamp(usual)["provider"] == of
+                fields = {**fields, "provider": usual if own else of}
             return self._each(fields, "delete", [handle])
 
     def _each(
         self, fields: Mapping[str, Any], verb: str, handles: Sequence[Mapping[str, Any]]
     ) -> Planned[None]:
+        _only_how(fields)
         how = self._how(fields)
         maker = self._able(how.name, verb, f"cannot {verb} what it keeps")
 
@@ -224,6 +262,7 @@ class Calls:
     def asking(self, verb: str, lacks: str, fields: Mapping[str, Any]) -> Planned[Any]:
         """What a provider's small flow *verb* gives; *lacks* says what one without it lacks."""
         with _free():
+            _only_how(fields)
             how = self._how(fields)
             maker = self._able(how.name, verb, lacks)
             flow = _guarded(how.name, getattr(maker, verb))
@@ -234,9 +273,13 @@ class Calls:
     ) -> Planned[Any]:
         """The same, of a prompt, pictures or both that the provider is *shown*."""
         with _free():
+            _only_how(fields)
             how = self._how(fields)
             maker = self._able(how.name, verb, lacks)
             able = self.providers.capabilities(how.name, None)
+            if verb == "upload":
+                # What is to be kept has to travel itself, whatever else could be named.
+                able = able.model_copy(update={"inputs": frozenset({"bytes"})})
             if not shown.get("prompt") and not shown.get("images"):
                 raise RequestError("neither a prompt nor a picture was given")
             request = request_of(shown)
@@ -250,33 +293,52 @@ class Calls:
     def sending(self, flow: Effects[T], fields: Mapping[str, Any]) -> Planned[T]:
         """A flow of the caller's own, at the provider's address and with its credentials."""
         with _free():
+            _only_how(fields)
             how = self._how(fields)
             judge = getattr(self.providers.provider(how.name), "judge", None)
             return self._around(how, retried(flow, how.policy, judge))
 
-    def fetching(self, image: Image, provider: str | None = None) -> Effects[Image]:
-        """The flow that brings in a picture that is only a URL."""
-        name = provider or self.providers.usual
-        endpoint = self.providers.provider(name).endpoint if name else None
-        return addressed(retried(brought(image), self._retry), endpoint)
+    def fetching(self, image: Image, fields: Mapping[str, Any]) -> Planned[Image]:
+        """What brings in a picture that is only a URL; without a provider, from strangers only."""
+        with _free():
+            _only_how(fields)
+            name = fields.get("provider") or self.providers.usual
+            how = self._meant(name or "nobody", self._said(fields))
+            endpoint = self.providers.provider(name).endpoint if name else None
+            return self._seen(how, retried(brought(image), how.policy), endpoint)
 
     def carried(
         self, error: ImagekitError, given: ImageRequest | None, fields: Mapping[str, Any]
     ) -> ImageResponse:
         """*error* as a response that carries it, where the call or the client wants that."""
-        if {**self._defaults, **fields}.get("raise_on_error", True):
+        said = {**self._defaults, **fields}
+        if said.get("raise_on_error", True):
             raise error
-        asked = given.n if given is not None else fields.get("n", 1)
+        asked = given.n if given is not None else said.get("n", 1)
         n = asked if isinstance(asked, int) and 1 <= asked <= 1000 else 1
-        response = error.response or ImageResponse(
-            slots=(failure_of(error),) * n, provider=error.provider, http=error.http
-        )
-        return response.with_error(error)
+        response = error.response or ImageResponse(slots=(failure_of(error),) * n)
+        known = {
+            "provider": error.provider,
+            "http": error.http,
+            "request_ids": tuple(filter(None, [error.request_id])),
+            "rate_limits": dict(error.rate_limits),
+            "processing_time": error.processing_time,
+        }
+        # What the response says of itself is nearer to what happened.
+        lacks = {name: fact for name, fact in known.items() if not getattr(response, name)}
+        return response.model_copy(update=lacks).with_error(error)
 
     def _how(self, fields: Mapping[str, Any], model: str | None = None) -> _How:
-        said = {name: self._defaults[name] for name in CALL & set(self._defaults)}
-        said |= {name: value for name, value in fields.items() if name in CALL}
+        said = self._said(fields)
         name, _ = self.providers.chosen(said.get("provider"), model)
+        return self._meant(name, said)
+
+    def _said(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """How a call is made: as it says, else as the client does."""
+        both = {**self._defaults, **fields}
+        return {name: value for name, value in both.items() if name in CALL}
+
+    def _meant(self, name: str, said: Mapping[str, Any]) -> _How:
         deadline, policy = _limits(said, self._retry)
         return _How(name, said, deadline, policy)
 
@@ -289,7 +351,7 @@ class Calls:
         if given is not None:
             asked = {name: getattr(given, name) for name in given.model_fields_set} | asked
         said = {name: value for name, value in self._defaults.items() if name not in CALL}
-        if fields.get("provider") not in (None, self.providers.default):
+        if fields.get("provider") not in (None, self.providers.usual):
             # The client's model is one of its own provider's.
             said.pop("model", None)
         model = asked.get("model") or said.get("model")
@@ -310,22 +372,29 @@ class Calls:
             options, strange = self.providers.options(request, name)
         return request.model_copy(update={"options": options}), [*notices, *strange], able
 
-    def _performed(self, how: _How, request: ImageRequest, stream: bool) -> Flow:
+    def _performed(
+        self, how: _How, request: ImageRequest, stream: bool
+    ) -> tuple[Flow, Begun | None]:
         name = how.name
         maker = self.providers.provider(name)
         request, found, able = self._checked(name, request)
         stream = stream and able.streaming
         most = (able.max_images_streamed if stream else None) or able.max_images
+        model = request.model or able.model
+        about = {"counts": (request.n,), "model": model, "notices": tuple(found)}
+        begun = Begun({**self.providers.stamp(name), **about})
 
         def one(part: ImageRequest) -> Flow:
             flow = _making(name, maker.flow, part, stream=stream)
-            return retried(flow, how.policy, getattr(maker, "judge", None))
+            flow = retried(flow, how.policy, getattr(maker, "judge", None))
+            return begun.watched(flow, part.n)
 
         def made() -> Flow:
             ready = yield from retried(prepared(request, able, name), how.policy)
             return (yield from split(ready, most, one))
 
-        return self._ended(how, made(), request.n, request.model or able.model, found)
+        flow = self._ended(how, made(), request.n, model, found)
+        return (begun.kept(flow), begun) if hasattr(maker, "resume") else (flow, None)
 
     def _ended(
         self, how: _How, flow: Flow, n: int, model: str | None, notices: Sequence[Notice]
@@ -349,15 +418,29 @@ class Calls:
         request: ImageRequest | None = None,
         *,
         stream: bool = False,
+        begun: Begun | None = None,
     ) -> Planned[T]:
-        """What stands around every call: its observers, and inside them nobody who sees a key."""
+        """A call to a provider that can be asked, with everything that stands around one."""
         with _blaming(how.name):
             endpoint = self.providers.endpoint(how.name)
+        return self._seen(how, flow, endpoint, request, stream=stream, begun=begun)
+
+    def _seen(
+        self,
+        how: _How,
+        flow: Effects[T],
+        endpoint: Endpoint | None,
+        request: ImageRequest | None = None,
+        *,
+        stream: bool = False,
+        begun: Begun | None = None,
+    ) -> Planned[T]:
+        """What stands around every call: its observers, and inside them nobody who sees a key."""
         info = CallInfo(uuid.uuid4().hex, how.name, request, stream)
-        exchanges = Exchanges(keep=bool(how.said.get("raw")))
+        exchanges = Exchanges(endpoint, keep=bool(how.said.get("raw")))
         flow = observed(flow, info, self.providers.plugins.hook, exchanges)
-        flow = dumped(flow, how.said.get("debug"))
-        return Planned(_named(addressed(flow, endpoint), how.name), how.deadline)
+        flow = dumped(flow, how.said.get("debug"), endpoint)
+        return Planned(_named(addressed(flow, endpoint), how.name), how.deadline, begun)
 
     def _able(self, name: str, verb: str, lacks: str) -> Any:
         """The provider *name*, if it has what *verb* needs."""
@@ -366,6 +449,13 @@ class Calls:
             if not hasattr(maker, verb):
                 raise UnsupportedRequestError(f"{name} {lacks}")
             return maker
+
+
+def _only_how(fields: Mapping[str, Any]) -> None:
+    """A verb that makes no picture takes nothing of one, and nothing misspelt."""
+    for name in fields:
+        if name not in CALL:
+            raise RequestError(f"{name}: there is no such parameter")
 
 
 def _needed(fields: Mapping[str, Any], needs: Sequence[str]) -> None:

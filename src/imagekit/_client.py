@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 from ._beside import ModelInfo, Moderation, StoredFile
 from ._calls import Calls, Planned
 from ._capabilities import Capabilities
+from ._configuration import Named, Setup, settled
 from ._drive import run
 from ._errors import ImagekitError
 from ._fields import (
@@ -24,7 +24,7 @@ from ._fields import (
 )
 from ._flow import send
 from ._http import HttpRequest, HttpResponse, Key
-from ._image import Image, InputLike
+from ._image import Image, ImageFile, InputLike, ProviderFile
 from ._jobs import Job
 from ._observed import Unfinished
 from ._perform import perform
@@ -34,13 +34,15 @@ from ._request import ImageRequest, State
 from ._response import ImageResponse
 from ._retried import RetryPolicy
 from ._scope import Scope
-from ._streams import AsyncStream, Clock, Stream, until
+from ._streams import AsyncStream, Clock, Opening, Stream, until
 from ._transport import AsyncTransport, SyncTransport, Timeouts
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+# What a provider may keep, and delete.
+Kept: TypeAlias = "Job | State | StoredFile | ProviderFile | str"
 
 
 class _Client:
@@ -66,29 +68,40 @@ class _Client:
         return self._calls.providers.capabilities(name, model)
 
     def _streamed(
-        self, given: ImageRequest | str, fields: Mapping[str, Any]
+        self, given: ImageRequest | Job | str, fields: Mapping[str, Any]
     ) -> Planned[ImageResponse]:
+        if isinstance(given, Job):
+            return self._calls.resuming(given, fields)
         return self._calls.planned(*_asked(given, fields), stream=True)
 
-    def _deleted(
-        self, kept: Job | State | StoredFile | str, fields: Mapping[str, Any]
-    ) -> Planned[None]:
+    def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Planned[None]:
         match kept:
             case State(provider=provider, payload=payload):
-                return self._calls.removing(payload, {"provider": provider, **fields})
-            case StoredFile(id=id):
+                return self._calls.removing(payload, fields, provider)
+            case StoredFile(id=id) | ProviderFile(id=id):
                 return self._calls.removing({"file_id": id}, fields)
         return self._calls.ending(kept, "delete", fields)
 
     def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Planned[Any]:
-        return self._calls.showing("upload", "keeps no files", {"images": image}, fields)
+        return self._calls.showing("upload", "keeps no files", {"images": [image]}, fields)
 
     def _moderated(
         self, prompt: str | None, images: Inputs, fields: Mapping[str, Any]
     ) -> Planned[Any]:
-        asked = {name: value for name, value in fields.items() if name == "model"}
-        shown = {**asked, "prompt": prompt, "images": images}
-        return self._calls.showing("moderate", "moderates nothing by itself", shown, fields)
+        how = {name: value for name, value in fields.items() if name != "model"}
+        shown = {"model": fields.get("model"), "prompt": prompt, "images": images}
+        return self._calls.showing("moderate", "moderates nothing by itself", shown, how)
+
+
+def _calls(
+    setup: Setup,
+    provider: str | None,
+    own: Profile,
+    plugins: Plugins | None,
+    env: Mapping[str, str] | None,
+) -> Calls:
+    who = Providers(provider, own, setup.profiles, plugins, env, setup.provider, setup.places)
+    return Calls(who, setup.retry, setup.defaults)
 
 
 def _asked(
@@ -107,8 +120,10 @@ class Client(_Client):
     are that provider's, and *profiles* are others with settings of their own. *api_key* may be a
     callable that is asked for each request. *http* is an `httpx.Client`, or a transport for one, to
     send over, *downloads* one to read strangers' URLs with; both stay yours to close. *timeouts*
-    are seconds for connecting and for the next byte. Everything else is a default for the calls:
-    the call's own value wins.
+    are seconds for connecting and for the next byte. *env* is read in place of `os.environ`.
+    *config* is a file of settings; without one it is what `IMAGEKIT_CONFIG` names, else the user's
+    own, and with False none. Everything else is a default for the calls: the call's own value wins,
+    then the client's, then the environment's, then the file's.
 
     Safe to share between threads.
     """
@@ -127,12 +142,13 @@ class Client(_Client):
         http: httpx.Client | httpx.BaseTransport | None = None,
         downloads: httpx.Client | httpx.BaseTransport | None = None,
         env: Mapping[str, str] | None = None,
+        config: Named = None,
         **defaults: Unpack[Defaults],
     ) -> None:
         own = Profile("", "", base_url, api_key, None, settings or {})
-        who = Providers(provider, own, profiles, plugins, env)
-        super().__init__(Calls(who, retry, defaults))
-        self._transport = SyncTransport(http, downloads, timeouts)
+        setup = settled(config, env, provider, profiles, retry, timeouts, defaults)
+        super().__init__(_calls(setup, provider, own, plugins, env))
+        self._transport = SyncTransport(http, downloads, setup.timeouts)
 
     def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures from a prompt."""
@@ -151,18 +167,29 @@ class Client(_Client):
         """Do what *request* asks."""
         return self._made(request, fields)
 
-    def stream(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Stream:
-        """Do what *request*, or a prompt with its fields, asks, and see it happen."""
+    def stream(self, request: ImageRequest | Job | str, **fields: Unpack[StreamFields]) -> Stream:
+        """Do what *request*, or a prompt with its fields, asks, and see it happen.
+
+        Of a `Job` it shows the rest, as `resume` waits for it.
+        """
         return Stream(self._streamed(request, fields), self._transport)
 
-    def open_image(self, prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
-        """The bytes of one new picture, as a file to read from; raises when there is none."""
-        asked: GenerateFields = {**fields, "fetch": True, "raise_on_error": True}
-        return (self.generate(prompt, **asked)).image.open()
+    def open_image(
+        self, given: ImageRequest | Image | str, **fields: Unpack[StreamFields]
+    ) -> ImageFile:
+        """The bytes of one picture, as a file to read from; raises when there is none.
 
-    def fetch(self, image: Image, *, provider: str | None = None) -> Image:
+        It is made anew from a prompt or a request, or it is an earlier *given* `Image`, which is
+        fetched where it is only a URL yet; *fields* are those of `stream`, or of `fetch`.
+        """
+        if isinstance(given, Image):
+            return self._done(self._calls.fetching(given, fields)).open()
+        asked, said, needs = _asked(given, {**fields, "fetch": True, "raise_on_error": True})
+        return self._made(asked, said, *needs).image.open()
+
+    def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
         """*image* with its bytes, where it is only a URL yet."""
-        return self._done(Planned(self._calls.fetching(image, provider), None))
+        return self._done(self._calls.fetching(image, fields))
 
     def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
         """Have *request*, or a prompt with its fields, done while nobody waits.
@@ -195,7 +222,7 @@ class Client(_Client):
         """End a job. What it has made by then can still be had by `resume`."""
         self._done(self._calls.ending(job, "cancel", fields))
 
-    def delete(self, kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]) -> None:
+    def delete(self, kept: Kept, **fields: Unpack[AskFields]) -> None:
         """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
         self._done(self._deleted(kept, fields))
 
@@ -291,12 +318,13 @@ class AsyncClient(_Client):
         http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         env: Mapping[str, str] | None = None,
+        config: Named = None,
         **defaults: Unpack[Defaults],
     ) -> None:
         own = Profile("", "", base_url, api_key, None, settings or {})
-        who = Providers(provider, own, profiles, plugins, env)
-        super().__init__(Calls(who, retry, defaults))
-        self._transport = AsyncTransport(http, downloads, timeouts)
+        setup = settled(config, env, provider, profiles, retry, timeouts, defaults)
+        super().__init__(_calls(setup, provider, own, plugins, env))
+        self._transport = AsyncTransport(http, downloads, setup.timeouts)
 
     async def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
         """Make pictures from a prompt."""
@@ -317,18 +345,37 @@ class AsyncClient(_Client):
         """Do what *request* asks."""
         return await self._made(request, fields)
 
-    def stream(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> AsyncStream:
-        """Do what *request*, or a prompt with its fields, asks, and see it happen."""
+    def stream(
+        self, request: ImageRequest | Job | str, **fields: Unpack[StreamFields]
+    ) -> AsyncStream:
+        """Do what *request*, or a prompt with its fields, asks, and see it happen.
+
+        Of a `Job` it shows the rest, as `resume` waits for it.
+        """
         return AsyncStream(self._streamed(request, fields), self._transport)
 
-    async def open_image(self, prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
-        """The bytes of one new picture, as a file to read from; raises when there is none."""
-        asked: GenerateFields = {**fields, "fetch": True, "raise_on_error": True}
-        return (await self.generate(prompt, **asked)).image.open()
+    def open_image(
+        self, given: ImageRequest | Image | str, **fields: Unpack[StreamFields]
+    ) -> Opening:
+        """The bytes of one picture, as a file to read from; raises when there is none.
 
-    async def fetch(self, image: Image, *, provider: str | None = None) -> Image:
+        It is made anew from a prompt or a request, or it is an earlier *given* `Image`, which is
+        fetched where it is only a URL yet; *fields* are those of `stream`, or of `fetch`. Awaited,
+        it is an `ImageFile`; `async with` gives one whose `read` is awaited.
+        """
+        return Opening(self._opened(given, fields))
+
+    async def _opened(
+        self, given: ImageRequest | Image | str, fields: Mapping[str, Any]
+    ) -> ImageFile:
+        if isinstance(given, Image):
+            return (await self._done(self._calls.fetching(given, fields))).open()
+        asked, said, needs = _asked(given, {**fields, "fetch": True, "raise_on_error": True})
+        return (await self._made(asked, said, *needs)).image.open()
+
+    async def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
         """*image* with its bytes, where it is only a URL yet."""
-        return await self._done(Planned(self._calls.fetching(image, provider), None))
+        return await self._done(self._calls.fetching(image, fields))
 
     async def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
         """Have *request*, or a prompt with its fields, done while nobody waits.
@@ -361,9 +408,7 @@ class AsyncClient(_Client):
         """End a job. What it has made by then can still be had by `resume`."""
         await self._done(self._calls.ending(job, "cancel", fields))
 
-    async def delete(
-        self, kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]
-    ) -> None:
+    async def delete(self, kept: Kept, **fields: Unpack[AskFields]) -> None:
         """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
         await self._done(self._deleted(kept, fields))
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import io
 import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from ._beside import StoredFile
 from ._capabilities import Capabilities
-from ._client import Client
+from ._client import Client, Kept
 from ._fields import (
     AskFields,
     EditFields,
@@ -21,9 +19,9 @@ from ._fields import (
     RunFields,
     StreamFields,
 )
-from ._image import Image
+from ._image import Image, ImageFile
 from ._jobs import Job
-from ._request import ImageRequest, State
+from ._request import ImageRequest
 from ._response import ImageResponse
 from ._streams import Stream
 
@@ -74,19 +72,19 @@ def run(request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
     return default().run(request, **fields)
 
 
-def stream(request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Stream:
+def stream(request: ImageRequest | Job | str, **fields: Unpack[StreamFields]) -> Stream:
     """Do what is asked, and see it happen; see `Client.stream`."""
     return default().stream(request, **fields)
 
 
-def open_image(prompt: str, **fields: Unpack[GenerateFields]) -> io.BytesIO:
-    """The bytes of one new picture as a file; see `Client.open_image`."""
-    return default().open_image(prompt, **fields)
+def open_image(given: ImageRequest | Image | str, **fields: Unpack[StreamFields]) -> ImageFile:
+    """The bytes of one picture as a file; see `Client.open_image`."""
+    return default().open_image(given, **fields)
 
 
-def fetch(image: Image, *, provider: str | None = None) -> Image:
+def fetch(image: Image, **fields: Unpack[AskFields]) -> Image:
     """*image* with its bytes, where it is only a URL yet."""
-    return default().fetch(image, provider=provider)
+    return default().fetch(image, **fields)
 
 
 def submit(request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
@@ -114,7 +112,7 @@ def cancel(job: Job | str, **fields: Unpack[AskFields]) -> None:
     default().cancel(job, **fields)
 
 
-def delete(kept: Job | State | StoredFile | str, **fields: Unpack[AskFields]) -> None:
+def delete(kept: Kept, **fields: Unpack[AskFields]) -> None:
     """Delete what a provider keeps; see `Client.delete`."""
     default().delete(kept, **fields)
 

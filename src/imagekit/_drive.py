@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
-from inspect import isawaitable, iscoroutine
 from typing import Any, TypeVar, assert_never
 
-from ._errors import ConfigurationError, DeadlineExceededError
+from ._errors import DeadlineExceededError
 from ._events import ImageEvent
 from ._flow import (
     GRACE,
@@ -27,6 +26,7 @@ from ._flow import (
     Receive,
     Send,
     Sleep,
+    at_once,
     proper,
 )
 from ._framing import Received, decoder
@@ -88,7 +88,7 @@ def drive(
                         scope.sleep(seconds)
                     case Call() as work:
                         scope.check()
-                        reply = _called(work, scope)
+                        reply = at_once(_called(work, scope))
                     case Checkpoint():
                         pass
                     case _ as never:
@@ -133,17 +133,6 @@ def _decoded(pieces: Iterator[bytes], framing: Framing) -> Iterator[Received]:
 
 
 def _called(work: Call, scope: Scope) -> Any:
-    found = _worked(work, scope)
-    if isawaitable(found):
-        if iscoroutine(found):
-            found.close()
-        raise ConfigurationError(
-            "an async function was given to a blocking client: use AsyncClient"
-        )
-    return found
-
-
-def _worked(work: Call, scope: Scope) -> Any:
     if work.stop is None:
         return work.function()
     stop = quietly(work.stop)

@@ -31,6 +31,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from ._jobs import Job
     from ._response import HttpInfo, ImageResponse, RateLimit
 
 Billed: TypeAlias = Literal["no", "possibly", "yes"]
@@ -48,7 +49,8 @@ class ImagekitError(Exception):
     * `request_id`: what to quote to the provider's support.
     * `retry_after`: seconds the provider asks to wait.
     * `billed`: whether money may be gone: "no", "possibly" or "yes".
-    * `checkpoint`: a JSON handle with which a job that was begun can be finished.
+    * `job`: what was begun and goes on, for `client.resume(error.job)` to finish; `checkpoint` is
+      the provider's own handle in it.
     * `response`: what had arrived all the same, as an `ImageResponse`.
     * `http`: status, headers and, of what is no success, text of each answer that the call got.
     * `rate_limits`: the provider's limits by what they count, and `processing_time`: the seconds
@@ -56,6 +58,7 @@ class ImagekitError(Exception):
     """
 
     provider: str | None = None
+    job: Job | None = None
     checkpoint: Mapping[str, Any] | None = None
     response: ImageResponse | None = None
     http: tuple[HttpInfo, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from ._blob import Blob
 from ._errors import ImagekitError, ProtocolError, ProviderError, RequestError
 from ._flow import Effects, notice, send
@@ -42,8 +44,24 @@ def brought(image: Image) -> Effects[Image]:
     """*image* with its bytes, fetched from its URL where it has none; raises where that fails."""
     if image.data is not None or image.url is None:
         return image
-    data = yield from downloaded(image.url)
+    try:
+        data = yield from downloaded(image.url)
+    except (ProviderError, ProtocolError) as error:
+        raise _outdated(image, error) from error
     return Image.model_validate({**image.model_dump(exclude_none=True), "data": data})
+
+
+def _outdated(image: Image, error: ImagekitError) -> ImagekitError:
+    """*error*, or one that says since when the URL is no good, where that is past."""
+    until = image.expires_at
+    if until is None:
+        return error
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    if until > datetime.now(UTC):
+        return error
+    when = until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    words = f"the picture's URL expired at {when}: {error}"
+    return ProviderError(words, status=error.status, billed=error.billed)
 
 
 def downloaded(url: str) -> Effects[bytes]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO, TypeAlias, TypedDict
+from typing import Literal, TextIO, TypeAlias, TypedDict
 
 from ._image import InputLike, Mask
 from ._request import Options, State, Unsupported
 
+# What most providers know, for editors to complete; whatever else a provider knows goes as well.
+Size: TypeAlias = (
+    Literal["auto", "1024x1024", "1536x1024", "1024x1536", "1:1", "3:2", "2:3", "16:9", "9:16"]
+    | str
+)
+Quality: TypeAlias = Literal["auto", "low", "medium", "high"] | str
+Background: TypeAlias = Literal["auto", "opaque", "transparent"] | str
+OutputFormat: TypeAlias = Literal["png", "jpeg", "webp", "gif", "svg"] | str
 # One picture, or several in order.
 Inputs: TypeAlias = "InputLike | Sequence[InputLike]"
 
@@ -35,12 +43,12 @@ class WantFields(TypedDict, total=False):
 
     model: str | None
     n: int
-    size: str | tuple[int, int] | None
+    size: Size | tuple[int, int] | None
     seed: int | None
     negative_prompt: str | None
-    quality: str | None
-    background: str | None
-    output_format: str | None
+    quality: Quality | None
+    background: Background | None
+    output_format: OutputFormat | None
     output_compression: int | None
     moderation: str | None
     partial_images: int | None
@@ -95,7 +103,9 @@ class ModerateFields(AskFields, total=False):
 
 
 class ResumeFields(HowFields, total=False):
-    """What `resume` takes beside the job, which says whom to ask."""
+    """What `resume` takes beside the job, which says whom to ask unless *provider* does."""
+
+    provider: str | None
 
 
 CALL = frozenset(HowFields.__annotations__) | {"provider"}

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import isawaitable, iscoroutine
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ._capabilities import Capabilities
-from ._errors import PluginError
+from ._errors import ConfigurationError, PluginError
 from ._events import EVENTS, ImageEvent, Noticed
 from ._framing import ServerSentEvent
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse
@@ -124,12 +125,33 @@ def proper(effect: Effect) -> Effect:
     return effect
 
 
+def at_once(found: T) -> T:
+    """What a `Call` came to, where nobody can await it."""
+    if isawaitable(found):
+        if iscoroutine(found):
+            found.close()
+        raise ConfigurationError(
+            "an async function was given to a blocking client: use AsyncClient"
+        )
+    return found
+
+
 class Provider(Protocol):
     """What `imagekit_provider` returns. Only these three are needed.
 
-    A provider may also have `resume(handle)`, a flow that finishes the job a checkpoint names;
-    `cancel(handle)`, a flow that ends it; `judge(response)`, a `Verdict` on an answer that is no
-    success, or None to leave it to the core; and `family`, a name it shares with its siblings.
+    A provider may also have `judge(response)`, a `Verdict` on an answer that is no success, or None
+    to leave it to the core; `family`, a name it shares with its siblings; and flows of its own:
+
+    * `resume(handle)` finishes the job that a checkpoint names. It asks first and waits after, for
+      a look at a job ends where it would wait. A handle may have come by a stranger's hand: what
+      of it goes into a URL is quoted.
+    * `cancel(handle)` ends that job, `delete(handle)` deletes it; the handle may also be the
+      payload of a `State`, or `{"file_id": …}`.
+    * `batch(requests)` does all of them as one job: after a checkpoint it comes to one response,
+      which holds the slots of every request in order.
+    * `upload(request)` keeps the request's one picture, `list_files()` lists what is kept
+      (`StoredFile`s), `list_models()` the models (`ModelInfo`s), and `moderate(request)` comes to a
+      `Moderation`.
     """
 
     @property

@@ -17,6 +17,7 @@ from ._errors import ImagekitError
 from ._events import ImageEvent
 from ._flow import Provider
 from ._http import HttpRequest, HttpResponse, Key
+from ._image import short_url
 from ._request import ImageRequest
 from ._response import ImageResponse
 
@@ -31,7 +32,9 @@ class Config:
     `name` is what the caller calls it: the entry point's name or a profile's. `api_key` is a key or
     what gives one; `imagekit.provider.credential` takes either. `env` is the
     environment, which a plugin reads here and nowhere else. `ambient` is whether a key found there
-    may be used: a profile with a base URL of its own names its own key, or goes without.
+    may be used: a profile with a base URL of its own names its own key, or goes without. `profile`
+    is whether the name is a profile's, so that a plugin can hold one to that whose settings name an
+    address in another way.
     `settings` are what only this plugin knows; see `imagekit.provider.settings`.
     """
 
@@ -41,6 +44,11 @@ class Config:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     ambient: bool = True
+    profile: bool = False
+
+    def __repr__(self) -> str:
+        where = f", base_url={short_url(self.base_url)!r}" if self.base_url else ""
+        return f"Config({self.name!r}{where}, ambient={self.ambient}, profile={self.profile})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +89,4 @@ def imagekit_event_emitted(call: CallInfo, event: ImageEvent) -> None:
 def imagekit_call_finished(
     call: CallInfo, response: ImageResponse | None, error: ImagekitError | None
 ) -> None:
-    """The call is over: *response* or *error* is given, or neither where none was made."""
+    """The call is over: *response* or *error* is given, or neither where no picture was to come."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import os
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -105,9 +106,17 @@ class Image(Value):
             )
         return self.data
 
-    def open(self) -> io.BytesIO:
-        """The bytes as a file to read from."""
-        return io.BytesIO(self.read())
+    def open(self) -> ImageFile:
+        """The bytes as a file to read from; as `read`, it needs them to be here."""
+        return ImageFile(self.read(), self.media_type)
+
+    def to_base64(self) -> str:
+        """The bytes in base64, as JSON holds them."""
+        return base64.b64encode(self.read()).decode()
+
+    def to_data_url(self) -> str:
+        """The picture as a data URL, as a web page or a chat message holds it."""
+        return f"data:{self.media_type or _UNKNOWN};base64,{self.to_base64()}"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write the bytes, unchanged, to *path*; returns it.
@@ -141,7 +150,7 @@ class Image(Value):
             return {"text/plain": repr(self)}
         if self.media_type == "image/svg+xml":
             return {self.media_type: self.data.decode("utf-8", "replace")}
-        return {self.media_type: base64.b64encode(self.data).decode()}
+        return {self.media_type: self.to_base64()}
 
     def __repr__(self) -> str:
         size = f" {self.width}x{self.height}" if self.width and self.height else ""
@@ -149,6 +158,22 @@ class Image(Value):
         return f"<Image {self.media_type or 'of unknown type'}{size}, {where}>"
 
     __str__ = __repr__
+
+
+_UNKNOWN = "application/octet-stream"
+
+
+class ImageFile(io.BytesIO):
+    """A picture's bytes as a file to read from.
+
+    `name` ("image.png") and `media_type` are those that the bytes ask for, so that whatever sends
+    files knows what it sends.
+    """
+
+    def __init__(self, data: bytes, media_type: str | None = None) -> None:
+        super().__init__(data)
+        self.name = f"image.{extension(media_type)}"
+        self.media_type = media_type or _UNKNOWN
 
 
 class ProviderFile(Value):
@@ -176,19 +201,69 @@ def _path(given: object) -> object:
 
 
 def in_code(given: Any) -> Any:
-    """*given* as code may say it, where text that is no URL is a path; data may not."""
+    """One picture as code may say it and data may not: by a path, or by a file that is open."""
     match given:
         case str() if not given.startswith(("data:", "http://", "https://")):
             return Path(given)
-        case Mapping() if isinstance(given.get("path"), str):
-            return {**given, "path": Path(given["path"])}
-        case list() | tuple():
-            return tuple(in_code(one) for one in given)
-    return given
+        case Mapping():
+            path, data = given.get("path"), given.get("data")
+            said = {"path": Path(path)} if isinstance(path, str) else {}
+            return {**given, **said, **(_read(data) if _is_file(data) else {})}
+        case tuple() if _is_pair(given):
+            name, data = given
+            return {**(_read(data) if _is_file(data) else {"data": data}), "name": name}
+    return _read(given) if _is_file(given) else given
+
+
+def all_in_code(given: Any) -> Any:
+    """One picture or several, as `in_code` has each."""
+    if isinstance(given, tuple) and _is_pair(given):
+        raise RequestError(
+            f"({given[0]!r}, …) may be one picture and its name, or two pictures: "
+            "put the pair into a list, or both pictures"
+        )
+    if isinstance(given, list | tuple):
+        return tuple(in_code(one) for one in given)
+    return in_code(given)
+
+
+def _is_file(given: object) -> bool:
+    return hasattr(given, "read") and not isinstance(given, Image)
+
+
+def _is_pair(given: tuple[Any, ...]) -> bool:
+    bytes_like = bytes | bytearray | memoryview
+    return (
+        len(given) == 2
+        and isinstance(given[0], str)
+        and (isinstance(given[1], bytes_like) or _is_file(given[1]))
+    )
+
+
+def _read(file: Any) -> dict[str, Any]:
+    """What *file* holds from where it stands, and its name. It stays open: it is the caller's."""
+    try:
+        data = file.read()
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot read the picture from {file!r}: {error}") from error
+    if inspect.iscoroutine(data):
+        data.close()
+        raise RequestError(f"{file!r} is an async file: read it, and give the bytes")
+    if isinstance(data, str):
+        raise RequestError(f"{file!r} is open as text: open a picture with 'rb'")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise RequestError(f"{file!r} is no file of bytes: it gave {type(data).__name__}")
+    if not data:
+        raise RequestError(f"{file!r} holds nothing from where it stands; seek(0) goes back")
+    name = getattr(file, "name", None)
+    return {"data": bytes(data), **({"name": Path(name).name} if isinstance(name, str) else {})}
 
 
 class ImageInput(Value):
     """A picture that goes in: bytes, a path, a URL or a provider's file, and its role.
+
+    In code it may also be a binary file that is open: it is read from where it stands, and left
+    open.
 
     `role` is "source" (what is edited), "reference" (what is looked at), "markup" (marks drawn
     over the first picture), or whatever word a provider understands.
@@ -245,8 +320,17 @@ class ImageInput(Value):
     __str__ = __repr__
 
 
+class Readable(Protocol):
+    """A binary file that is open, or what is like one."""
+
+    def read(self) -> bytes:
+        """Everything from where it stands."""
+        ...
+
+
 InputLike: TypeAlias = (
-    "ImageInput | Image | ProviderFile | bytes | str | os.PathLike[str] | Mapping[str, Any]"
+    "ImageInput | Image | ProviderFile | bytes | str | os.PathLike[str] | Mapping[str, Any] "
+    "| Readable | tuple[str, bytes | Readable]"
 )
 
 

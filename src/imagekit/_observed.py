@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from ._addressed import shown_url
 from ._errors import ImagekitError, PluginError, TransportError
 from ._flow import Effect, Effects, Emit, Open, Receive, Send, transform
 from ._hookspecs import CallInfo
-from ._http import HttpRequest, HttpResponse
-from ._image import short_url
+from ._http import Endpoint, HttpRequest, HttpResponse
 from ._response import Exchange, HttpInfo, ImageResponse
 
 T = TypeVar("T")
@@ -26,18 +27,22 @@ class Unfinished(Exception):  # noqa: N818  # no error: it only ends a look at w
 class Exchanges:
     """What a call exchanged: the answers' heads, and all of it where *keep* asks for that."""
 
-    def __init__(self, *, keep: bool = False) -> None:
-        self._keep = keep
+    def __init__(self, endpoint: Endpoint | None = None, *, keep: bool = False) -> None:
+        self._endpoint, self._keep = endpoint, keep
+        # Calls that run side by side note theirs here, each from a thread of its own.
+        self._lock = threading.Lock()
         self._heads: list[HttpInfo] = []
         self._kept: list[Exchange] = []
         self._events: dict[int, list[Any]] = {}
 
     def add(self, request: HttpRequest, response: HttpResponse) -> int:
         """Note one, by the number with which `received` speaks of it."""
-        self._heads.append(_head(request, response))
-        if self._keep:
-            self._kept.append(Exchange(request, response))
-        return len(self._heads) - 1
+        head = _head(request, response, self._endpoint)
+        with self._lock:
+            self._heads.append(head)
+            if self._keep:
+                self._kept.append(Exchange(request, response))
+            return len(self._heads) - 1
 
     def received(self, number: int | None, item: Any) -> None:
         """Note what came of a stream."""
@@ -58,11 +63,11 @@ class Exchanges:
         error.response = error.response and self.on_response(error.response)
 
 
-def _head(request: HttpRequest, response: HttpResponse) -> HttpInfo:
+def _head(request: HttpRequest, response: HttpResponse, endpoint: Endpoint | None) -> HttpInfo:
     headers = {name: one for name, one in response.headers.items() if name != "set-cookie"}
     return HttpInfo(
         method=request.method,
-        url=short_url(request.url),
+        url=shown_url(endpoint, request.url),
         status=response.status,
         headers=headers,
         text=None if response.ok else response.text[:MOST_TEXT],
@@ -116,7 +121,7 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
         finished(None, error)
         raise
     except Unfinished:
-        finished(None, TransportError("the work goes on; this call only looked at it"))
+        finished(None, None)
         raise
     except Exception as error:
         finished(None, PluginError(repr(error)))

@@ -42,6 +42,10 @@ async def nobody(event: ImageEvent) -> None:
     """Whom to tell when nobody watches."""
 
 
+def _boxed(function: Callable[[], Any]) -> list[Any]:
+    return [function()]
+
+
 async def perform(
     flow: Effects[T], transport: AsyncTransport, until: float = math.inf, tell: Tell = nobody
 ) -> T:
@@ -118,7 +122,9 @@ class _Doing:
                 return await anyio.sleep(seconds)
             case Call(function, stop):
                 try:
-                    found = await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+                    # In a list, for trio takes no awaitable from a thread.
+                    boxed = partial(_boxed, function)
+                    [found] = await anyio.to_thread.run_sync(boxed, abandon_on_cancel=True)
                     return await found if isawaitable(found) else found
                 except anyio.get_cancelled_exc_class():
                     if stop is not None:

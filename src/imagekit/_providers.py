@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from ._addressed import checked_base
 from ._capabilities import Capabilities
-from ._errors import ConfigurationError, ImagekitError, MissingCredentialError, PluginError
+from ._errors import (
+    ConfigurationError,
+    ImagekitError,
+    MissingCredentialError,
+    PluginError,
+    UnknownProviderError,
+)
 from ._flow import Provider
 from ._hookspecs import Config
 from ._http import Endpoint, Key
+from ._image import short_url
 from ._plugins import Plugins, nobody_called
 from ._request import ImageRequest, Options
 from ._response import Notice
+from ._sources import from_file, from_keyring, shown
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_KEPT = re.compile(r".+/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A provider by another name and with settings of its own: a server, a tenant, a deployment.
 
-    `api_key` is a key, or a callable that gives one for each request; `api_key_env` names the
-    environment variable that holds it. A profile with a `base_url` of its own names its own key, or
-    goes without. `defaults` are fields of a request that a call need not say, its `model` first.
+    `api_key` is a key, or a callable that gives one for each request. In its place may be said
+    where the key is: `api_key_env` names an environment variable, `api_key_file` a file that holds
+    it alone, `api_key_keyring` a "service/username" of the system's keyring. A profile with a
+    `base_url` of its own names its own key, or goes without. `defaults` are fields of a request
+    that a call need not say, its `model` first.
     """
 
     name: str
@@ -34,10 +49,42 @@ class Profile:
     api_key_env: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    api_key_file: str | os.PathLike[str] | None = None
+    api_key_keyring: str | None = None
+
+    def __post_init__(self) -> None:
+        places = ("api_key_env", "api_key_file", "api_key_keyring")
+        named = [place for place in places if getattr(self, place) is not None]
+        if len(named) > 1:
+            raise ConfigurationError(
+                f"profile {self.name!r} has one key: say {' or '.join(named)}, not both"
+            )
+        # Neither is quoted: what is in the wrong place may be a key.
+        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
+            raise ConfigurationError(
+                f"profile {self.name!r}: api_key_env is the name of an environment variable, and "
+                "not the key"
+            )
+        if self.api_key_keyring is not None and not _KEPT.fullmatch(self.api_key_keyring):
+            raise ConfigurationError(f"profile {self.name!r}: api_key_keyring is SERVICE/USERNAME")
+
+    def __repr__(self) -> str:
+        said = {
+            "base_url": self.base_url and short_url(self.base_url),
+            "api_key_env": self.api_key_env and shown(self.api_key_env),
+            "api_key_file": self.api_key_file and shown(str(self.api_key_file)),
+            "api_key_keyring": self.api_key_keyring,
+        }
+        words = [f"{name}={value!r}" for name, value in said.items() if value]
+        return f"Profile({', '.join([repr(self.name), repr(self.provider), *words])})"
 
 
 class Providers:
-    """The plugins, profiles and built providers of one client."""
+    """The plugins, profiles and built providers of one client.
+
+    *fallback* is who is asked where nobody else says; *places* is where the profiles that are not
+    the code's stand.
+    """
 
     def __init__(
         self,
@@ -46,12 +93,15 @@ class Providers:
         profiles: Sequence[Profile],
         plugins: Plugins | None,
         env: Mapping[str, str] | None,
+        fallback: str | None = None,
+        places: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.plugins = plugins or Plugins()
         self.default = default
         self._own = own
         self._env = os.environ if env is None else env
-        self._profiles = {profile.name: profile for profile in profiles}
+        self.profiles = {profile.name: profile for profile in profiles}
+        self._fallback, self._places = fallback, places
         self._built: dict[str, Provider] = {}
         if own.api_key or own.base_url or own.settings:
             if default is None:
@@ -59,15 +109,21 @@ class Providers:
                     "api_key, base_url and settings belong to one provider: say provider= too, "
                     "or give profiles="
                 )
-            if default in self._profiles:
+            if default in places and default in self.plugins.names():
+                # A key in code never meets an address in a file, nor the other way about.
+                del self.profiles[default]
+            if default in self.profiles:
                 raise ConfigurationError(
-                    f"{default!r} is a profile and has its own api_key, base_url and settings: "
-                    "say them there"
+                    f"{default!r} is a profile{self._place(default)} and has its own api_key, "
+                    "base_url and settings: say them there"
                 )
+
+    def _place(self, name: str) -> str:
+        return f" in {self._places[name]}" if name in self._places else ""
 
     def names(self) -> tuple[str, ...]:
         """Everything `provider=` may be: providers and profiles."""
-        return tuple(sorted({*self.plugins.names(), *self._profiles}))
+        return tuple(sorted({*self.plugins.names(), *self.profiles}))
 
     def chosen(self, provider: str | None, model: str | None) -> tuple[str, str | None]:
         """The provider's (or profile's) name and the model, from both places that may name it."""
@@ -86,16 +142,16 @@ class Providers:
     @property
     def usual(self) -> str | None:
         """Who is asked where a call names nobody."""
-        return self.default or self._env.get("IMAGEKIT_PROVIDER") or None
+        return self.default or self._env.get("IMAGEKIT_PROVIDER") or self._fallback or None
 
     def defaults(self, name: str) -> Mapping[str, Any]:
         """What the profile *name* fills in where a call says nothing."""
-        profile = self._profiles.get(name)
+        profile = self.profiles.get(name)
         return profile.defaults if profile else {}
 
     def stamp(self, name: str) -> dict[str, Any]:
         """What a response says of who made it: the provider, and the profile if it was one."""
-        profile = self._profiles.get(name)
+        profile = self.profiles.get(name)
         if profile is None:
             return {"provider": name, "profile": None}
         return {"provider": profile.provider, "profile": name}
@@ -103,31 +159,57 @@ class Providers:
     def provider(self, name: str) -> Provider:
         """The provider called *name*, built on first use."""
         if name not in self._built:
-            profile = self._profiles.get(name)
+            profile = self.profiles.get(name)
             if profile is None:
                 own = self._own if name == self.default else Profile(name, name)
                 profile = replace(own, name=name, provider=name)
+            if profile.provider == name and name in self._places:
+                known = self.plugins.names()
+                if name not in known:
+                    raise UnknownProviderError(
+                        f"profile {name!r}{self._place(name)} says no provider, and none is "
+                        f"called that; there are: {', '.join(known)}"
+                    )
             self._built[name] = self.plugins.provider(profile.provider, self._config(profile))
         return self._built[name]
 
     def _config(self, profile: Profile) -> Config:
         if profile.base_url is not None:
-            checked_base(profile.base_url)
-        key, variable = profile.api_key, profile.api_key_env
-        if key is None and variable is not None:
-            key = self._env.get(variable)
-            if not key:
-                raise ConfigurationError(
-                    f"profile {profile.name!r} takes its key from {variable}, which is not set"
-                )
+            try:
+                checked_base(profile.base_url)
+            except ConfigurationError as error:
+                if profile.name not in self.profiles:
+                    raise
+                place = self._place(profile.name)
+                raise ConfigurationError(f"profile {profile.name!r}{place}: {error}") from None
+        key = self._key(profile)
         return Config(
             name=profile.name,
             api_key=key,
             base_url=profile.base_url,
             settings=dict(profile.settings),
             env=self._env,
-            ambient=profile.base_url is None or profile.name not in self._profiles,
+            ambient=profile.base_url is None or profile.name not in self.profiles,
+            profile=profile.name in self.profiles,
         )
+
+    def _key(self, profile: Profile) -> Key | None:
+        """The profile's key, or what gives it."""
+        if profile.api_key is not None:
+            return profile.api_key
+        if profile.api_key_file is not None:
+            return from_file(profile.api_key_file)
+        if profile.api_key_keyring is not None:
+            return from_keyring(profile.api_key_keyring)
+        if profile.api_key_env is None:
+            return None
+        key = self._env.get(profile.api_key_env)
+        if not key:
+            variable = shown(profile.api_key_env)
+            raise ConfigurationError(
+                f"profile {profile.name!r} takes its key from {variable}, which is not set"
+            )
+        return key
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Where *name* lives; raises where something is missing to call it at all."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
-from ._image import Image, ImageInput, Mask, ProviderFile, Value, in_code
+from ._image import Image, ImageInput, Mask, ProviderFile, Value, all_in_code, in_code
 
 Operation: TypeAlias = Literal["generate", "edit", "variation"]
 Unsupported: TypeAlias = Literal["adapt", "error", "ignore"]
@@ -89,7 +89,7 @@ class ImageRequest(Value):
     seed: int | None = None
     negative_prompt: str | None = None
     quality: str | None = None
-    background: Literal["auto", "opaque", "transparent"] | None = None
+    background: str | None = None
     output_format: Annotated[str | None, BeforeValidator(_format)] = None
     output_compression: int | None = Field(default=None, ge=0, le=100)
     moderation: str | None = None
@@ -104,7 +104,7 @@ class ImageRequest(Value):
 
         def __init__(self, **fields: Any) -> None:
             if "images" in fields:
-                fields["images"] = in_code(fields["images"])
+                fields["images"] = all_in_code(fields["images"])
             mask = fields.get("mask")
             if isinstance(mask, Mapping) and "image" in mask:
                 fields["mask"] = {**mask, "image": in_code(mask["image"])}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue, PrivateAttr, SkipValidation
 
@@ -15,6 +15,9 @@ from ._framing import ServerSentEvent
 from ._http import HttpRequest, HttpResponse
 from ._image import Image, Value
 from ._request import State
+
+if TYPE_CHECKING:
+    from ._jobs import Job
 
 NoticeKind: TypeAlias = Literal[
     "unsupported", "adjusted", "emulated", "deprecated", "delivered-differs", "incomplete", "other"
@@ -213,6 +216,7 @@ class ImageResponse(Value):
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict, repr=False)
     raw: SkipValidation[tuple[Exchange, ...]] = Field(default=(), repr=False, exclude=True)
     _error: ImagekitError | None = PrivateAttr(default=None)
+    _job: Any = PrivateAttr(default=None)
 
     @property
     def error(self) -> ImagekitError | None:
@@ -223,6 +227,18 @@ class ImageResponse(Value):
         """A copy that carries *error*; its `image` raises it."""
         copy = self.model_copy()
         copy._error = error
+        return copy
+
+    @property
+    def job(self) -> Job | None:
+        """What `Client.resume` can still finish of it, where some of it broke off; else None."""
+        found: Job | None = self._job
+        return found or (self._error.job if self._error else None)
+
+    def with_job(self, job: Job | None) -> Self:
+        """A copy that carries *job*."""
+        copy = self.model_copy()
+        copy._job = job
         return copy
 
     @property

@@ -123,6 +123,7 @@ def merged(
         error.response = ImageResponse(slots=tuple(slots))
         raise error
     usages = [response.usage for response in good if response.usage is not None]
+    worked = [one.processing_time for one in good if one.processing_time is not None]
     first = good[0]
     return first.model_copy(
         update={
@@ -133,6 +134,7 @@ def merged(
             "notices": _unique(good),
             "request_ids": tuple(id for response in good for id in response.request_ids),
             "rate_limits": good[-1].rate_limits,
+            "processing_time": sum(worked) if worked else None,
         }
     )
 

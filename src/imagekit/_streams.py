@@ -1,12 +1,12 @@
-"""A call's events as a caller sees them: the blocking stream and the async one."""
+"""A call as it comes: its events, blocking and async, and one picture as a file."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -14,6 +14,8 @@ from ._calls import Planned
 from ._drive import drive
 from ._errors import RequestError
 from ._events import Completed, ImageEvent, PartialImage
+from ._image import ImageFile
+from ._jobs import Job
 from ._perform import perform
 from ._response import ImageResponse, Timing
 from ._scope import Scope
@@ -45,6 +47,7 @@ class Stream:
     """A call's events, as they happen. Use it with `with`, which closes everything on leaving."""
 
     def __init__(self, planned: Planned[ImageResponse], transport: SyncTransport) -> None:
+        self._begun = planned.begun
         self._clock = Clock()
         self._scope = Scope(planned.deadline)
         self._events = self._completed(drive(planned.flow, transport, self._scope))
@@ -76,6 +79,11 @@ class Stream:
         if self._response is None:
             raise RequestError("the stream has not ended: iterate it, or call finish()")
         return self._response
+
+    @property
+    def job(self) -> Job | None:
+        """What `resume` can finish, should this be left now: what was begun and is not over."""
+        return self._begun.job if self._begun else None
 
     def finish(self) -> ImageResponse:
         """Read on to the end; what the call came to."""
@@ -136,6 +144,11 @@ class AsyncStream:
             raise RequestError("the stream has not ended: iterate it, or call finish()")
         return self._response
 
+    @property
+    def job(self) -> Job | None:
+        """What `resume` can finish, should this be left now: what was begun and is not over."""
+        return self._planned.begun.job if self._planned.begun else None
+
     async def finish(self) -> ImageResponse:
         """Read on to the end; what the call came to."""
         async for _ in self:
@@ -162,6 +175,23 @@ class AsyncStream:
         self._events.close()
         # The body's own exception is not the group's: handed over, it would come back wrapped.
         await self._group.__aexit__(None, None, None)
+
+
+class Opening:
+    """A picture on its way: `await` gives it as an `ImageFile`, `async with` as an async file."""
+
+    def __init__(self, coming: Coroutine[Any, Any, ImageFile]) -> None:
+        self._coming = coming
+
+    def __await__(self) -> Generator[Any, None, ImageFile]:
+        return self._coming.__await__()
+
+    async def __aenter__(self) -> anyio.AsyncFile[bytes]:
+        self._file = await self
+        return anyio.wrap_file(self._file)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def until(deadline: float | None) -> float:

@@ -40,7 +40,7 @@ from ._keys import bearer, credential
 from ._media import MediaFacts, extension, facts
 from ._request import Operation
 from ._retried import retry_after
-from ._split import split
+from ._split import merged, split
 from ._strict import options, settings
 from ._verdict import Verdict
 
@@ -88,6 +88,7 @@ __all__ = [
     "facts",
     "gather",
     "hookimpl",
+    "merged",
     "notice",
     "open_stream",
     "options",

@@ -35,7 +35,7 @@ from imagekit import AsyncClient, RetryPolicy
 from imagekit.provider import Capabilities, Flow, emit, sleep
 from imagekit.server import Limits
 from serving import Serving, serving
-from strictly import extras
+from strictly import extras, known
 from toys import Plugged, Server, Whole, answers, picture, plugins
 
 pytestmark = pytest.mark.real
@@ -862,7 +862,7 @@ def test_what_a_stopped_server_did_not_finish_is_told_by_the_next(
         assert told[-1].response.to_dict() == found.to_dict()
 
 
-# --- files and models
+# --- files
 
 
 def test_a_file_is_a_picture_of_a_conversation_and_of_an_edit(
@@ -901,6 +901,133 @@ def test_files_are_listed_read_and_forgotten(connect: Any, colour: str, toy: Ser
     assert sdk.do(lambda c: c.files.delete(made[0].id)).deleted
     sdk.refused(openai.NotFoundError, lambda c: c.files.retrieve(made[0].id))
     sdk.refused(openai.NotFoundError, lambda c: c.files.content(made[0].id))
+
+
+# --- batches
+
+
+def batch_of(sdk: Sdk, *bodies: dict[str, Any], url: str = "/v1/images/generations") -> Any:
+    """A new batch, asked for as the client's guide says."""
+    said = [
+        {"custom_id": f"line-{place}", "method": "POST", "url": url, "body": body}
+        for place, body in enumerate(bodies)
+    ]
+    data = "\n".join(map(json.dumps, said)).encode()
+    file = sdk.do(lambda c: c.files.create(file=("asked.jsonl", data), purpose="batch"))
+    return sdk.do(
+        lambda c: c.batches.create(
+            input_file_id=file.id,
+            endpoint=url,
+            completion_window="24h",
+            metadata={"job": "night"},
+            output_expires_after={"anchor": "created_at", "seconds": 7200},
+        )
+    )
+
+
+def when_over(sdk: Sdk, id: str) -> Any:
+    for _ in range(1000):
+        found = sdk.do(lambda c: c.batches.retrieve(id))
+        if found.status in ("completed", "failed", "expired", "cancelled"):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(found)
+
+
+def rows_of(sdk: Sdk, file: str) -> list[Any]:
+    with JUDGE.asked():
+        text = sdk.run(sdk.client.files.content(file)).text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_batch_of_generations_holds_the_pictures_that_were_made(
+    connect: Any, colour: str, toy: Serving, maker: Maker
+) -> None:
+    sdk = connect(colour, toy)
+    bodies = [{"model": MODEL, "prompt": words} for words in (WORDS, "a kite", "a lake")]
+    made = batch_of(sdk, *bodies)
+    assert (made.status, made.metadata) == ("validating", {"job": "night"})
+    done = when_over(sdk, made.id)
+    assert (done.status, done.model, done.errors) == ("completed", MODEL, None)
+    assert done.request_counts.to_dict() == {"total": 3, "completed": 3, "failed": 0}
+    assert (done.usage.input_tokens, done.usage.output_tokens) == (3 * 12, 3 * 90)
+    rows = rows_of(sdk, done.output_file_id)
+    assert [row["custom_id"] for row in rows] == ["line-0", "line-1", "line-2"]
+    found = []
+    for row in rows:
+        with JUDGE.asked():
+            body = known(openai.types.ImagesResponse, row["response"]["body"])
+        found += pictures(body)
+    assert sorted(found) == sorted(maker.made)
+    file = sdk.do(lambda c: c.files.retrieve(done.output_file_id))
+    assert (file.purpose, file.expires_at - file.created_at) == ("batch_output", 7200)
+
+
+def test_a_batch_of_responses_holds_responses(
+    connect: Any, colour: str, toy: Serving, maker: Maker
+) -> None:
+    sdk = connect(colour, toy)
+    body = {"model": "gpt-6.1-sol", "input": WORDS, "tools": [TOOL]}
+    done = when_over(sdk, batch_of(sdk, body, url="/v1/responses").id)
+    [row] = rows_of(sdk, done.output_file_id)
+    with JUDGE.asked():
+        answer = known(openai.types.responses.Response, row["response"]["body"])
+    assert results(answer) == maker.made
+    assert sdk.do(lambda c: c.responses.retrieve(answer.id)).id == answer.id
+
+
+def test_a_batch_tells_what_failed(connect: Any, colour: str, toy: Serving, maker: Maker) -> None:
+    sdk = connect(colour, toy)
+    maker.fails = [imagekit.ContentRejectedError("no", stage="input")]
+    done = when_over(sdk, batch_of(sdk, {"prompt": WORDS}, {"prompt": ""}).id)
+    assert (done.status, done.output_file_id) == ("completed", None)
+    assert done.request_counts.failed == 2
+    rows = rows_of(sdk, done.error_file_id)
+    found = [row["response"]["body"]["error"]["code"] for row in rows]
+    assert found == ["moderation_blocked", "empty_string"]
+    bad = when_over(sdk, batch_of(sdk, {"prompt": WORDS, "stream": True}).id)
+    assert bad.status == "failed"
+    [error] = bad.errors.data
+    assert (error.code, error.line, error.param) == ("streaming_unsupported", 1, "body.stream")
+
+
+def test_a_batch_is_cancelled_and_keeps_what_was_made(connect: Any, colour: str) -> None:
+    maker = Maker()
+    maker.paced = True
+    with in_front_of(maker, limits=Limits(concurrent=2)) as server:
+        sdk = connect(colour, server)
+        made = batch_of(sdk, {"prompt": WORDS}, {"prompt": WORDS})
+        while not maker.asked:
+            time.sleep(0.01)
+        assert sdk.do(lambda c: c.batches.cancel(made.id)).status == "cancelling"
+        maker.go.set()
+        done = when_over(sdk, made.id)
+        assert (done.status, done.request_counts.completed) == ("cancelled", 1)
+        assert len(rows_of(sdk, done.output_file_id)) == 1
+        [lost] = rows_of(sdk, done.error_file_id)
+        assert lost["error"]["code"] == "batch_cancelled"
+        assert sdk.do(lambda c: c.batches.cancel(made.id)).status == "cancelled"
+        over = when_over(sdk, batch_of(sdk, {"prompt": WORDS}).id)
+        sdk.refused(openai.ConflictError, lambda c: c.batches.cancel(over.id))
+        sdk.refused(openai.NotFoundError, lambda c: c.batches.retrieve("batch_0"))
+
+
+def test_batches_are_paged_as_the_client_pages(connect: Any, colour: str) -> None:
+    with in_front_of(Maker()) as server:
+        sdk = connect(colour, server)
+        ids = [when_over(sdk, batch_of(sdk, {"prompt": WORDS}).id).id for _ in range(5)]
+
+        async def all_of(pages: Any) -> list[str]:
+            return [one.id async for one in pages]
+
+        with JUDGE.asked():
+            pages = sdk.client.batches.list(limit=2)
+            found = [one.id for one in pages] if colour == "sync" else sdk.run(all_of(pages))
+        assert found == ids[::-1]
+        assert sdk.count > 15
+
+
+# --- models
 
 
 def test_the_models_are_listed_and_one_is_described(

@@ -354,6 +354,42 @@ def test_files_are_as_described(server: Serving) -> None:
         assert errors_of("OpenAIFile", httpx.get(f"{server.url}/files/{made['id']}").json()) == []
 
 
+LINES = {
+    "generations": ({"prompt": "a hill", "quality": "low"}, "ImagesResponse"),
+    "edits": ({"prompt": "by night"}, "ImagesResponse"),
+    "talk": (TOLD, "Response"),
+}
+
+
+@pytest.mark.parametrize("which", [*LINES, "images"])
+def test_what_a_batch_is_answered_is_as_described(server: Serving, toy: Toy, which: str) -> None:
+    """It has no batches; of their lines it knows the answers, and of their files what is told."""
+    body, schema = LINES.get(which, ({"prompt": "a hill"}, "ImagesResponse"))
+    part = {"file": ("a.png", PNG)}
+    if which == "edits":
+        upload = httpx.post(f"{server.url}/files", files=part, data={"purpose": "vision"})
+        body = {**body, "images": [{"file_id": upload.json()["id"]}]}
+    if which == "images":
+        toy.fails = rejected()
+    line = {"custom_id": "a", "method": "POST", "url": PATHS.get(which, PATHS["images"])}
+    data = json.dumps({**line, "body": body}).encode()
+    said = {"files": {"file": ("a.jsonl", data)}, "data": {"purpose": "batch"}}
+    file = judged(httpx.post(f"{server.url}/files", **said)).json()
+    asked = {"input_file_id": file["id"], "endpoint": line["url"], "completion_window": "24h"}
+    where = f"{server.url}/batches/{httpx.post(f'{server.url}/batches', json=asked).json()['id']}"
+    while (done := httpx.get(where).json())["status"] != "completed":
+        time.sleep(0.01)
+    about = f"{server.url}/files/{done['output_file_id'] or done['error_file_id']}"
+    row = json.loads(httpx.get(f"{about}/content").content)
+    judged(httpx.get(f"{server.url}/files"))
+    with JUDGE.asked():
+        assert errors_of("OpenAIFile", httpx.get(about).json()) == []
+    with JUDGE.asked():
+        kind = "ErrorResponse" if which == "images" else schema
+        assert errors_of(kind, row["response"]["body"]) == []
+    judged(httpx.post(f"{where}/cancel"), like="POST /v1/responses", status=409)
+
+
 def test_models_are_as_described(sketch: Serving) -> None:
     judged(httpx.get(f"{sketch.url}/models"))
     with JUDGE.asked():

@@ -383,3 +383,42 @@ def test_a_call_that_takes_too_long_is_ended(gate: Any) -> None:
         answer = posted(served.url)
     assert time.monotonic() - began < 5
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
+
+
+# --- behind the others ---------------------------------------------------------------------------
+
+
+def test_a_place_behind_the_others_is_a_call_before_it_is_one() -> None:
+    async def main() -> None:
+        runs, opened = Runs(1), asyncio.Event()
+        assert await runs.enter(lambda: True)
+        with pytest.raises(BusyError):
+            runs.check()
+        runs.check(behind=True)
+        task = runs.begin(opened.wait, behind=True)
+        with pytest.raises(BusyError):
+            runs.check()
+        opened.set()
+        await task
+        runs.leave()
+        runs.check()
+
+    done_soon(main())
+
+
+def test_whoever_waits_for_a_place_is_told_of_the_end_and_waited_for() -> None:
+    async def main() -> None:
+        runs, ends = Runs(1), []
+
+        async def work() -> None:
+            ends.append(await runs.enter(lambda: True))
+            await asyncio.sleep(0.05)
+            ends.append("written down")
+
+        assert await runs.enter(lambda: True)
+        runs.chore(work)
+        await turns()
+        assert await runs.finish(0.01) == 0
+        assert ends == [False, "written down"]
+
+    done_soon(main())

@@ -72,7 +72,7 @@ class TestAFile:
         assert desk.upload(purpose=purpose).json()["purpose"] == purpose
 
     def test_has_no_other_purpose(self, desk: Desk) -> None:
-        assert error_of(desk.upload(purpose="batch")) == ("invalid_value", "purpose")
+        assert error_of(desk.upload(purpose="fine-tune")) == ("invalid_value", "purpose")
 
     def test_needs_a_purpose(self, desk: Desk) -> None:
         answer = desk.ask("POST", "/files", files={"file": ("a.png", PNG)})

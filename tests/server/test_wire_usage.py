@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagekit import Usage, UsageItem
-from imagekit.server.wire.usage import of_conversation, of_pictures, of_svg
+from imagekit.server.wire.usage import added, of_conversation, of_pictures, of_svg
 
 
 def item(quantity: int, direction: Any, modality: str | None = None, **about: Any) -> UsageItem:
@@ -82,3 +82,32 @@ class TestAConversation:
 
     def test_that_nobody_counted_is_not_zero(self) -> None:
         assert of_conversation(Usage(items=PICTURES)) is None
+
+
+def test_a_batch_adds_up_what_its_answers_say() -> None:
+    svg = {
+        "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+        "svg_usage": {
+            "model": "m",
+            "input_tokens": 10,
+            "output_tokens": 20,
+            "reasoning_tokens": 5,
+            "total_tokens": 30,
+        },
+    }
+    spoken = {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 0},
+        "output_tokens": 200,
+        "output_tokens_details": {"reasoning_tokens": 60},
+        "total_tokens": 300,
+    }
+    talk = {"usage": spoken, "tool_usage": {"image_gen": svg["usage"]}}
+    assert added(None, {"data": []}) is None
+    assert added(added(None, svg), talk) == {
+        "input_tokens": 112,
+        "input_tokens_details": {"cached_tokens": 40},
+        "output_tokens": 224,
+        "output_tokens_details": {"reasoning_tokens": 65},
+        "total_tokens": 336,
+    }

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import alone  # noqa: F401
 from ways import WAYS
 
 # What these tests share (openai_wire) is theirs alone.

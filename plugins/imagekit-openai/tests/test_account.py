@@ -123,10 +123,10 @@ def test_the_base_url_is_said_by_code_before_the_environment(
         ("https://api.openai.com.example/v1", False),
         ("https://notapi.openai.com/v1", False),
         (LOCAL, False),
-        ("https://my.openai.azure.com/openai/v1", False),
+        ("https://my.openai.azure.com/openai/v1", True),
     ],
 )
-def test_only_openai_itself_wants_a_key(base_url: str | None, wanted: bool) -> None:
+def test_openai_itself_and_azure_want_a_key(base_url: str | None, wanted: bool) -> None:
     assert (account(base_url=base_url).endpoint.missing is not None) is wanted
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from openai_wire import of_images, of_responses
 
 from imagekit_openai._models import AS_OF, IMAGE_MODEL, MODELS, ends, lifecycle, size_rule
+from imagekit_openai._notices import ending
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,39 @@ from imagekit_openai._models import AS_OF, IMAGE_MODEL, MODELS, ends, lifecycle,
 )
 def test_a_model_and_its_snapshots_have_one_life(model: str, said: str) -> None:
     assert lifecycle(model) == said
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("dall-e-3", "retired 2026-03-04"),
+        ("gpt-image-1.5-2025-12-16", "shuts down 2026-12-16"),
+        ("gpt-image-1-mini", "shuts down 2027-04-07"),
+        ("gpt-image-2", "shuts down 2027-10-21"),
+        ("gpt-image-2.5-flare-2026-09-08", "shuts down 2027-09-09"),
+        ("gpt-image-2.6-sunburst", "released"),
+        ("my-deployment", "unknown"),
+    ],
+)
+def test_azure_has_a_calendar_of_its_own(model: str, said: str) -> None:
+    assert lifecycle(model, "Azure") == said
+
+
+@pytest.mark.parametrize(
+    ("model", "keeper", "words"),
+    [
+        ("gpt-image-1", "OpenAI", "OpenAI's gpt-image-1 was shut down on 2026-10-23"),
+        ("gpt-image-1.5", "OpenAI", "OpenAI's gpt-image-1.5 shuts down on 2026-12-01"),
+        ("gpt-image-1-mini", "Azure", "Azure's gpt-image-1-mini shuts down on 2027-04-07"),
+        # Further off than half a year, as every model's day at Azure is from the start.
+        ("gpt-image-2", "Azure", None),
+        ("gpt-image-2", "OpenAI", None),
+        (None, "OpenAI", None),
+    ],
+)
+def test_an_end_is_told_when_it_is_near(model: str | None, keeper: Any, words: str | None) -> None:
+    found = ending(model, keeper)
+    assert (found.detail.partition(" (")[0] if found else None) == words
 
 
 def test_the_default_model_has_no_end_in_sight() -> None:

@@ -1,24 +1,44 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai_wire import IMAGE_USAGE, SVG_USAGE, TEXT_USAGE, TOOL_USAGE
+from openai_wire import (
+    IMAGE_USAGE,
+    ONE,
+    SVG_USAGE,
+    TEXT_USAGE,
+    TOOL_USAGE,
+    asked,
+    call,
+    image_event,
+    images_body,
+    response_body,
+    response_stream,
+    sse_bytes,
+)
 
-from imagekit import RateLimit, Usage
+from imagekit import InvalidRequestError, RateLimit, Usage
 from imagekit_openai._readings import (
     SvgTokens,
     Tokens,
     moment,
+    processing_time,
     rate_limits,
     request_ids,
     seconds,
+    served,
     usage,
 )
+from recorded import IMAGES, RESPONSES
+from recordings import ABSENT, HOME, recorded
+from ways import WAYS, make
 
 
 def rows(found: Usage | None) -> list[tuple[Any, ...]]:
@@ -237,6 +257,106 @@ def test_a_limit_on_nothing_is_none(name: str) -> None:
 )
 def test_a_request_id_is_what_support_wants_to_hear(headers: Any, expected: Any) -> None:
     assert request_ids(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"openai-processing-ms": "14970"}, 14.97),
+        ({"openai-processing-ms": "0.5"}, 0.0005),
+        ({"x-envoy-upstream-service-time": "8631"}, 8.631),
+        ({"openai-processing-ms": "1914", "x-envoy-upstream-service-time": "1920"}, 1.914),
+        ({"openai-processing-ms": "soon", "x-envoy-upstream-service-time": "20"}, 0.02),
+        ({"openai-processing-ms": "-1"}, None),
+        ({"openai-processing-ms": "9" * 400}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_a_server_worked_is_in_seconds(headers: Any, expected: float | None) -> None:
+    assert processing_time(headers) == expected
+
+
+def test_who_answered_is_said_by_names_of_ours() -> None:
+    assert served(
+        {
+            "openai-organization": "org-1",
+            "openai-project": "proj-1",
+            "openai-version": "2020-10-01",
+            "x-ms-region": "Sweden Central",
+            "x-ms-deployment-name": "",
+            "x-request-id": "req_1",
+        }
+    ) == {
+        "organization": "org-1",
+        "project": "proj-1",
+        "api_version": "2020-10-01",
+        "region": "Sweden Central",
+    }
+
+
+FACTS = {
+    "x-request-id": "req_1",
+    "openai-processing-ms": "1500",
+    "openai-organization": "org-1",
+    "x-ratelimit-limit-requests": "10",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "1m30s",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+def test_the_facts_of_the_exchange_are_on_the_result(way: str, provider: str) -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        if b'"stream":true' in request.content:
+            images = [image_event("image_generation.completed")]
+            events = images if provider == "openai-images" else response_stream()
+            headers = {**FACTS, "content-type": "text/event-stream"}
+            return httpx.Response(200, headers=headers, content=sse_bytes(events))
+        body = images_body() if provider == "openai-images" else response_body(call())
+        return httpx.Response(200, headers=FACTS, json=body)
+
+    response = make(way, asked(), handler=server, provider=provider, api_key="k", env={})
+    assert response.processing_time == 1.5
+    assert response.request_ids == ("req_1",)
+    assert response.rate_limits == {"requests": RateLimit(limit=10, remaining=0, reset=90)}
+    assert response.metadata["organization"] == "org-1"
+    assert [(one.status, one.headers["x-request-id"]) for one in response.http] == [(200, "req_1")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+def test_the_facts_of_the_exchange_are_on_the_error(way: str, provider: str) -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, headers=FACTS, json={"error": {"message": "no"}})
+
+    with pytest.raises(InvalidRequestError) as caught:
+        make(way, asked(), handler=server, provider=provider, api_key="k", env={})
+    error = caught.value
+    assert (error.processing_time, error.request_id, error.status) == (1.5, "req_1", 400)
+    assert error.rate_limits == {"requests": RateLimit(limit=10, remaining=0, reset=90)}
+    assert [one.status for one in error.http] == [400]
+
+
+def test_calls_that_were_split_have_worked_as_long_as_all_of_them_together() -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        n = json.loads(request.content).get("n", 1)
+        return httpx.Response(200, headers=FACTS, json=images_body(*[ONE] * n))
+
+    response = make(
+        "sync whole", asked(n=11), handler=server, provider="openai-images", api_key="k", env={}
+    )
+    assert response.processing_time == 3
+
+
+@pytest.mark.skipif(not HOME.is_dir(), reason=ABSENT)
+def test_every_recorded_answer_says_how_long_it_took_where_the_live_service_did() -> None:
+    found = [one for name, _, _ in (*IMAGES, *RESPONSES) for one in recorded(name)]
+    counted = [one for one in found if "openai-processing-ms" in one.headers]
+    assert len(counted) > 10
+    for one in counted:
+        assert processing_time(one.headers) == int(one.headers["openai-processing-ms"]) / 1000
+        assert "organization" in served(one.headers) or "api_version" in served(one.headers)
 
 
 def test_a_moment_is_in_utc() -> None:

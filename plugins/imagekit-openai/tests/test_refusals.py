@@ -106,6 +106,10 @@ BY_CODE: list[tuple[str | None, str | None, type[ImagekitError]]] = [
     ("image_content_policy_violation", None, ContentRejectedError),
     ("data_residency_mismatch", None, PermissionDeniedError),
     ("invalid_api_key", INVALID, AuthenticationError),
+    # As Azure says it.
+    ("429", None, RateLimitError),
+    ("too_many_requests", None, RateLimitError),
+    ("RateLimitReached", None, RateLimitError),
     ("insufficient_quota", "insufficient_quota", QuotaExceededError),
     *(
         (code, None, InvalidRequestError)

@@ -60,6 +60,9 @@ from ways import WAYS, make
 
 STREAMED = [way for way in WAYS if way.endswith("streamed")]
 WORK = "response.image_generation_call"
+LEFT_OUT = (
+    "the image call ended completed and empty; the picture was made, and is not in the answer"
+)
 
 
 def whole(body: Any, **fields: Any) -> ImageResponse:
@@ -197,8 +200,15 @@ def test_a_call_that_broke_is_a_failed_slot() -> None:
         ),
         ([], {}, "missing", None, "the model made no picture"),
         (None, {}, "missing", None, "the model made no picture"),
-        ([call(None)], {}, "failed", None, "the image call ended completed and empty"),
-        ([call(None, result="")], {}, "failed", None, "the image call ended completed and empty"),
+        ([call(None)], {}, "failed", None, LEFT_OUT),
+        ([call(None, result="")], {}, "failed", None, LEFT_OUT),
+        (
+            [call(None, status="failed")],
+            {},
+            "failed",
+            None,
+            "the image call ended failed and empty",
+        ),
         (
             [],
             {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
@@ -346,6 +356,62 @@ def test_a_state_holds_no_more_than_has_an_id(body: Any, items: Any) -> None:
 )
 def test_there_is_no_state_where_nothing_is_kept(body: dict[str, Any]) -> None:
     assert whole(body).state is None
+
+
+@pytest.mark.parametrize("said", ["conv_1", {"id": "conv_1"}])
+def test_a_state_remembers_its_conversation(said: Any) -> None:
+    state = whole(response_body(call(), conversation=said)).state
+    assert state is not None
+    assert state.payload["conversation"] == "conv_1"
+
+
+@pytest.mark.parametrize("said", [None, {"id": None}, {"id": ""}, 5, ""])
+def test_a_state_without_a_conversation_names_none(said: Any) -> None:
+    state = whole(response_body(call(), conversation=said)).state
+    assert state is not None
+    assert "conversation" not in state.payload
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_stored_is_a_picture_without_a_state(way: str) -> None:
+    asks: list[Any] = []
+    body = response_body(call(), store=False)
+
+    def server(request: httpx.Request) -> httpx.Response:
+        asks.append(json.loads(request.content))
+        if "stream" not in asks[-1]:
+            return httpx.Response(200, json=body)
+        kind = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=kind, content=sse_bytes(response_stream(final=body)))
+
+    request = asked(options=options("openai-responses", store=False))
+    response = make(way, request, handler=server, provider="openai-responses", api_key=KEY, env={})
+    assert asks[0]["store"] is False
+    assert response.image.data == ONE
+    assert response.state is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_whole_object_is_there_untyped(way: str) -> None:
+    odd = response_body(call(), something_new={"deep": [1]})
+
+    def server(request: httpx.Request) -> httpx.Response:
+        if not json.loads(request.content).get("stream"):
+            return httpx.Response(200, json=odd)
+        kind = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=kind, content=sse_bytes(response_stream(final=odd)))
+
+    how: dict[str, Any] = {"provider": "openai-responses", "api_key": KEY, "env": {}}
+    response = make(way, asked(), handler=server, how={"raw": True}, **how)
+    [exchange] = response.raw
+    found = exchange.json()
+    if way.endswith("streamed"):
+        assert found["type"] == "response.completed"
+        assert len(exchange.events) == len(response_stream())
+        found = found["response"]
+    assert found["something_new"] == {"deep": [1]}
+    assert found["output"][0]["id"] == "ig_1"
+    assert KEY not in repr(exchange.request.headers)
 
 
 @pytest.mark.parametrize("way", WAYS)

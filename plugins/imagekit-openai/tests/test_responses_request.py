@@ -6,7 +6,12 @@ import base64
 from typing import Any
 
 import pytest
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsNonStreaming,
+    ResponseCreateParamsStreaming,
+)
 from openai_wire import ONE, TWO, asked, json_of, options
+from pydantic import TypeAdapter
 
 from imagekit import ImageInput, Mask, ProviderFile, RequestError, State
 from imagekit import UnsupportedRequestError as Unsupported
@@ -116,7 +121,23 @@ def test_a_parameter_of_the_tool_reaches_the_tool(
         ({"prompt_cache_key": "k"}, {"prompt_cache_key": "k"}),
         ({"safety_identifier": "s"}, {"safety_identifier": "s"}),
         ({"context_compression": "disabled"}, {"image": {"context_compression": "disabled"}}),
-        ({"extra_body": {"temperature": 0.5}}, {"temperature": 0.5}),
+        ({"temperature": 0.5}, {"temperature": 0.5}),
+        ({"top_p": 0.1}, {"top_p": 0.1}),
+        ({"prompt_cache_options": {"ttl": "12h"}}, {"prompt_cache_options": {"ttl": "12h"}}),
+        (
+            {"context_management": [{"type": "compaction"}]},
+            {"context_management": [{"type": "compaction"}]},
+        ),
+        ({"prompt_template": {"id": "pmpt_1"}}, {"prompt": {"id": "pmpt_1"}}),
+        (
+            {"prompt_template": {"id": "pmpt_1", "version": "2", "variables": {"who": "otter"}}},
+            {"prompt": {"id": "pmpt_1", "version": "2", "variables": {"who": "otter"}}},
+        ),
+        (
+            {"response_moderation": {"model": "omni-moderation-latest"}},
+            {"moderation": {"model": "omni-moderation-latest"}},
+        ),
+        ({"extra_body": {"top_logprobs": 2}}, {"top_logprobs": 2}),
     ],
 )
 def test_a_parameter_of_the_conversation_stands_beside_the_tool(
@@ -154,6 +175,10 @@ def test_a_stream_leaves_out_what_only_costs_bytes() -> None:
         ({"continue_by": "luck"}, "option 'continue_by'"),
         ({"markup": "x"}, "no option 'markup'"),
         ({"n": 2}, "no option 'n'"),
+        ({"prompt_template": {"version": "2"}}, "option 'prompt_template.id'"),
+        ({"prompt_template": {"id": "p", "vars": {}}}, "no option 'prompt_template.vars'"),
+        ({"temperature": 3}, "option 'temperature'"),
+        ({"top_p": 2}, "option 'top_p'"),
     ],
 )
 def test_a_wrong_option_is_an_error(said: dict[str, Any], words: str) -> None:
@@ -221,6 +246,67 @@ def test_a_state_can_continue_by_the_picture_and_its_reasoning() -> None:
     ]
 
 
+HELD = State(provider="openai-responses", payload={**STATE.payload, "conversation": "conv_1"})
+ITEMS = [
+    {"type": "reasoning", "id": "rs_1", "summary": []},
+    {"type": "image_generation_call", "id": "ig_1"},
+    {"role": "user", "content": [{"type": "input_text", "text": "an otter"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "expected"),
+    [
+        (STATE, {}, {"previous_response_id": "resp_1"}),
+        (STATE, {"continue_by": "response"}, {"previous_response_id": "resp_1"}),
+        (STATE, {"continue_by": "item"}, {"input": ITEMS}),
+        (HELD, {}, {"conversation": "conv_1"}),
+        (HELD, {"continue_by": "conversation"}, {"conversation": "conv_1"}),
+        (HELD, {"conversation": "conv_1"}, {"conversation": "conv_1"}),
+        (HELD, {"continue_by": "response"}, {"previous_response_id": "resp_1"}),
+        (HELD, {"continue_by": "item"}, {"input": ITEMS}),
+        # A picture may be taken into another conversation, or into a first one.
+        (
+            HELD,
+            {"continue_by": "item", "conversation": "conv_2"},
+            {"input": ITEMS, "conversation": "conv_2"},
+        ),
+        (
+            STATE,
+            {"continue_by": "item", "conversation": "conv_2"},
+            {"input": ITEMS, "conversation": "conv_2"},
+        ),
+        # What is continued was stored; what comes of it need not be.
+        (STATE, {"store": False}, {"previous_response_id": "resp_1", "store": False}),
+        (HELD, {"store": False}, {"conversation": "conv_1", "store": False}),
+    ],
+)
+def test_a_picture_is_continued_in_three_ways(
+    state: State, said: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert body(state=state, said=said) == {**PLAIN, **expected}
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "words"),
+    [
+        (STATE, {"conversation": "conv_2"}, "not both"),
+        (HELD, {"conversation": "conv_2"}, "belongs to the conversation 'conv_1'"),
+        (HELD, {"conversation": "conv_2", "continue_by": "response"}, "not both"),
+        (STATE, {"continue_by": "conversation"}, "the state has no 'conversation'"),
+        (STATE, {"extra_body": {"conversation": "conv_2"}}, "not both"),
+        (None, {"conversation": "c", "extra_body": {"previous_response_id": "r"}}, "not both"),
+        (STATE, {"continue_by": "item", "store": False}, "only where responses are stored"),
+        (HELD, {"continue_by": "item", "extra_body": {"store": False}}, "are stored"),
+    ],
+)
+def test_what_excludes_one_another_is_refused_before_anything_is_sent(
+    state: State | None, said: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RequestError, match=words):
+        body(state=state, said=said)
+
+
 def test_a_state_survives_json() -> None:
     again = State.model_validate_json(STATE.model_dump_json())
     assert again == STATE
@@ -234,7 +320,7 @@ def test_a_mask_may_apply_to_the_earlier_picture() -> None:
     assert sent["tools"][0]["input_image_mask"] == {"image_url": data_url(ONE)}
 
 
-@pytest.mark.parametrize("way", ["response", "item"])
+@pytest.mark.parametrize("way", ["response", "conversation", "item", None])
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -255,3 +341,81 @@ def test_a_foreign_or_broken_state_is_never_silently_dropped(
 ) -> None:
     with pytest.raises(RequestError, match=words):
         body(state=state, said={"continue_by": way})
+
+
+# --- row by row
+
+# What the official client can say of a response, and who says it here: what every request does by
+# itself or by its fields, an option, or nobody, for a reason.
+COVERED = {
+    "background": {"detach": True},
+    "image": {"said": {"context_compression": "auto"}},
+    "input": {},
+    "model": {},
+    "previous_response_id": {"state": STATE},
+    "safety_identifier": {"user": "u-1"},
+    "store": {"detach": True},
+    "stream": {"stream": True},
+    "stream_options": {"stream": True},
+    "tool_choice": {},
+    "tools": {},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "context_management": {"context_management": [{"type": "compaction"}]},
+    "conversation": {"conversation": "conv_1"},
+    "include": {"include": ["reasoning.encrypted_content"]},
+    "instructions": {"instructions": "Be brief."},
+    "max_output_tokens": {"max_output_tokens": 500},
+    "max_tool_calls": {"max_tool_calls": 1},
+    "metadata": {"metadata": {"team": "art"}},
+    "model": {"conversation_model": "gpt-5.5"},
+    "moderation": {"response_moderation": {"model": "omni-moderation-latest"}},
+    "parallel_tool_calls": {"parallel_tool_calls": False},
+    "prompt": {"prompt_template": {"id": "pmpt_1"}},
+    "prompt_cache_key": {"prompt_cache_key": "k"},
+    "prompt_cache_options": {"prompt_cache_options": {"ttl": "12h"}},
+    "reasoning": {"reasoning": {"effort": "low"}},
+    "safety_identifier": {"safety_identifier": "s"},
+    "service_tier": {"service_tier": "flex"},
+    "store": {"store": False},
+    "temperature": {"temperature": 0.5},
+    "tool_choice": {"tool_choice": "required"},
+    "top_p": {"top_p": 0.5},
+    "truncation": {"truncation": "auto"},
+}
+OUTSIDE = {
+    "access_programs": "programs of another trade than pictures",
+    "prompt_cache_retention": "deprecated in favour of prompt_cache_options",
+    "text": "the form of an answer in words, such as structured output: chat only",
+    "top_logprobs": "of words only",
+    "user": "deprecated in favour of safety_identifier, as which a request's user is sent",
+}
+
+
+def test_each_parameter_of_the_official_client_is_accounted_for() -> None:
+    rows = {
+        *ResponseCreateParamsNonStreaming.__annotations__,
+        *ResponseCreateParamsStreaming.__annotations__,
+    }
+    assert {*COVERED, *OPTIONS, *OUTSIDE} == rows
+    assert not OUTSIDE.keys() & {*COVERED, *OPTIONS}
+    assert all(OUTSIDE.values())
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_what_is_covered_is_sent(name: str) -> None:
+    assert name in body(**COVERED[name])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_what_is_an_option_is_sent(name: str) -> None:
+    said = OPTIONS[name]
+    sent = body(said=said)
+    assert sent[name] == next(iter(said.values()))
+    # The official client's own type allows it.
+    TypeAdapter(ResponseCreateParamsNonStreaming).validate_python(sent)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_is_outside_can_be_sent_all_the_same(name: str) -> None:
+    assert body(said={"extra_body": {name: "as it is"}})[name] == "as it is"

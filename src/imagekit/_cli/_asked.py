@@ -21,11 +21,13 @@ PLAIN = (
 
 def fields_of(given: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
     """The request's fields; what was not said is left out."""
-    fields = {name: given[name] for name in PLAIN if given[name] is not None}
+    fields = {name: given[name] for name in PLAIN if given.get(name) is not None}
     if prompt is not None:
         fields["prompt"] = prompt
+    if given.get("detach"):
+        fields["detach"] = True
     if given.get("images"):
-        fields["images"] = [_picture(word) for word in given["images"]]
+        fields["images"] = [picture_of(word) for word in given["images"]]
     mask, where = given.get("mask"), given.get("edit_where")
     if mask is not None and where is None:
         raise click.UsageError(
@@ -60,7 +62,8 @@ def _prompt() -> str:
         raise click.UsageError("the prompt on standard input is no text in UTF-8") from None
 
 
-def _picture(word: str) -> bytes | str:
+def picture_of(word: str) -> bytes | str:
+    """A picture as it is named: a path, a URL, or the bytes on standard input."""
     if word != "-":
         return word
     data = _piped("-i - reads a picture from standard input, which is a terminal")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ from .._calls import request_of
 from .._capabilities import Allowed
 from .._client import Client
 from .._errors import ImagekitError
+from .._fields import AskFields
+from .._jobs import Job
 from .._request import ImageRequest
 from .._response import ImageResponse
-from ._faults import dumped, exit_code, warn
+from .._streams import Stream
+from ._chosen import config
+from ._faults import UNFINISHED, dumped, exit_code, warn
+from ._jobfile import kept
 from ._output import check, given_up, place
 from ._progress import Shown, worth_showing
 from ._report import Report
@@ -29,59 +34,117 @@ class How:
     provider: str | None
     base_url: str | None
     deadline: float | None
-    options: Mapping[str, Any]
-    ending: str | None
-    save_previews: bool
-    save_state: Path | None
-    replace_state: bool
+    debug: bool
     json: bool
-    quiet: bool
-    verbose: bool
+    quiet: bool = False
+    verbose: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ending: str | None = None
+    save_previews: bool = False
+    save_state: Path | None = None
+    replace_state: bool = False
+    job: Path | None = None
+    resumes: bool = False  # the job is one that is there already
 
 
 def called(fields: Mapping[str, Any], how: How, destination: Destination) -> int:
     """Make the call, say what came of it; returns the exit code."""
     request = request_of(fields)
-    _check(request, how, destination)
+
+    def make(client: Client, results: Results) -> ImageResponse:
+        name, settled = meant(client, request, how)
+        stream = client.stream(settled, **spoken(how))
+        results.free = client._calls.providers.provider(name).endpoint is None
+        return _seen(stream, request.n, how, results)
+
+    _check(request.n, request.partial_images or 0, how, destination)
+    return _made(how, destination, make)
+
+
+def resumed(job: Job, how: How, destination: Destination, *, wait: bool) -> int:
+    """Finish *job*, say what came of it; returns the exit code. Without *wait* it is looked at."""
+
+    def make(client: Client, results: Results) -> ImageResponse | None:
+        if wait:
+            return _seen(client.stream(job, **spoken(how)), job.n, how, results)
+        response = client.poll(job, **spoken(how))
+        if response is not None:
+            results.put_all(response)
+        return response
+
+    _check(job.n, 0, how, destination)
+    return _made(how, destination, make)
+
+
+def spoken(how: How) -> AskFields:
+    """How a call is made, as its keywords."""
+    fields: AskFields = {"provider": how.provider}
+    if how.deadline is not None:
+        fields["deadline"] = how.deadline
+    if how.debug:
+        fields["debug"] = True
+    return fields
+
+
+def client_of(how: How) -> Client:
+    """The client that the options speak of."""
+    return Client(provider=how.provider, base_url=how.base_url, config=config())
+
+
+def _made(
+    how: How, destination: Destination, make: Callable[[Client, Results], ImageResponse | None]
+) -> int:
     results = Results(destination, how.save_previews)
     try:
-        with Client(provider=how.provider, base_url=how.base_url) as client:
-            response = _made(client, request, how, results)
+        with client_of(how) as client:
+            response = make(client, results)
     except (ImagekitError, KeyboardInterrupt) as error:
-        return _tell(Report(results, error=error), how, exit_code(error))
+        job = error.job if isinstance(error, ImagekitError) else results.job
+        left = kept(job, how.job, resumes=how.resumes, base_url=how.base_url)
+        return _tell(Report(results, error=error, left=left), how, exit_code(error))
+    if response is None:
+        if how.json:
+            click.echo(dumped({"ok": False, "done": False}))
+        elif not how.quiet:
+            click.echo("not done yet", err=True)
+        return UNFINISHED
     state = _keep_state(response, how)
-    return _tell(Report(results, response, state=state), how, 0 if results.whole else 1)
+    left = kept(response.job, how.job, resumes=how.resumes, base_url=how.base_url)
+    code = 0 if results.whole else 1
+    return _tell(Report(results, response, state=state, left=left), how, code)
 
 
-def _check(request: ImageRequest, how: How, destination: Destination) -> None:
+def _check(n: int, previews: int, how: How, destination: Destination) -> None:
     """Everything that can be known to go wrong with files, before anything is sent."""
     if not destination.stdout:
-        previews = request.partial_images or 0 if how.save_previews else 0
-        for path in destination.names.candidates(previews):
+        for path in destination.names.candidates(previews if how.save_previews else 0):
             check(path, force=destination.force)
-    elif request.n > 1:
-        raise click.UsageError(f"standard output takes one picture, not {request.n}")
+    elif n > 1:
+        raise click.UsageError(f"standard output takes one picture, not {n}")
     if how.save_state is not None:
         check(how.save_state, force=how.replace_state)
 
 
-def _made(client: Client, request: ImageRequest, how: How, results: Results) -> ImageResponse:
-    name, request = _meant(client, request, how)
-    live = worth_showing() and not how.quiet
-    shown = Shown(request.n, live=live, every=how.verbose and not how.quiet)
-    stream = client.stream(request, provider=how.provider, deadline=how.deadline)
-    results.free = client._calls.providers.provider(name).endpoint is None
+def _seen(stream: Stream, n: int, how: How, results: Results) -> ImageResponse:
+    # What debug shows goes to where a line would be redrawn.
+    live = worth_showing() and not how.quiet and not how.debug
+    shown = Shown(n, live=live, every=how.verbose and not how.quiet)
     with stream, shown:
-        for event in stream:
-            results.see(event)
-            shown.see(event)
+        try:
+            for event in stream:
+                results.see(event)
+                shown.see(event)
+        except KeyboardInterrupt:
+            results.job = stream.job
+            raise
     return stream.response
 
 
-def _meant(client: Client, request: ImageRequest, how: How) -> tuple[str, ImageRequest]:
+def meant(client: Client, request: ImageRequest, how: How) -> tuple[str, ImageRequest]:
     """Who is asked, and the request with what only they know of and what `-o` implies."""
     try:
-        name, model = client._calls.providers.chosen(how.provider, request.model)
+        meant, settled = client._calls._settled(request, {"provider": how.provider})
+        name, model = meant.name, settled.model
         if how.options:
             request = request.with_(options={name: how.options})
         if how.ending is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from .._errors import (
     RequestError,
     TransportError,
 )
-from ._words import scrubbed
+from ._words import VARIABLES, scrubbed
 
 EXIT_CODES = """\b
 Exit codes, by whose fault it is:
@@ -33,10 +32,11 @@ Exit codes, by whose fault it is:
   4    nobody answered, or not in time
   5    an answer came that cannot be read
   6    a plugin is broken (or imagekit is; IMAGEKIT_DEBUG=1 shows where)
+  7    not done yet: the job goes on (resume --no-wait)
   130  stopped by Ctrl-C
 """
 
-STOPPED = 130
+UNFINISHED, STOPPED = 7, 130
 _FAULTS: tuple[tuple[type[Exception], int], ...] = (
     (click.ClickException, 2),
     (ConfigurationError, 2),
@@ -77,8 +77,13 @@ def say(error: BaseException, *, free: bool = False) -> None:
     if os.environ.get("IMAGEKIT_DEBUG") == "1":
         traceback.print_exception(error, file=sys.stderr)
     click.secho(f"imagekit: {message(error)}", fg="red", err=True)
-    for hint in _hints(error, free):
-        click.echo(f"  {scrubbed(hint)}", err=True)
+    for one in _hints(error, free):
+        hint(one)
+
+
+def hint(text: object) -> None:
+    """One line on standard error that says what else there is to know, or to do."""
+    click.echo(f"  {scrubbed(text)}", err=True)
 
 
 def message(error: BaseException) -> str:
@@ -130,14 +135,12 @@ def _hints(error: BaseException, free: bool) -> Iterator[str]:
         yield {"possibly": "it may have been charged for", "yes": "it was charged for"}[
             error.billed
         ]
-    if error.checkpoint is not None:
-        yield f"to finish it later: {dumped(dict(error.checkpoint))}"
 
 
 def _here(error: ConfigurationError) -> Iterator[str]:
     """What the command line calls that which the message calls as Python does."""
     if isinstance(error, MissingCredentialError):
-        named = re.search(r"\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b", str(error))
+        named = VARIABLES.search(str(error))
         variable = named[0] if named else "the environment variable it names"
         yield f"the command line takes no key: set {variable}"
     elif "provider=" in str(error):

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._chosen import config, config_option
 from ._faults import exit_code, message, say
 from ._words import one_line
 
 if TYPE_CHECKING:
+    from .._beside import ModelInfo
     from .._capabilities import Capabilities, SizeRule
+    from .._client import Client
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -65,35 +68,60 @@ def providers(as_json: bool) -> None:
 
 @click.command()
 @click.option("-p", "--provider", help="Whose models.  [default: everybody's]")
+@click.option("--live", is_flag=True, help="Ask the provider what it has just now.")
+@click.option("--base-url", metavar="URL", help="Where the provider is; wants --provider.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Say it in one JSON array.")
-def models(provider: str | None, as_json: bool) -> int:
-    """List the providers' models and what the default one can do."""
-    from .._client import Client
-    from .._errors import ImagekitError
+def models(provider: str | None, live: bool, base_url: str | None, as_json: bool) -> int:
+    """List the providers' models and what the default one can do.
 
+    With --live, list what the providers themselves say that they have, which needs a key.
+    """
+    from .._client import Client
+    from .._errors import ImagekitError, UnsupportedRequestError
+
+    if base_url is not None and provider is None:
+        raise click.UsageError("--base-url wants --provider too: whose is it?")
     code, rows = 0, []
-    with Client() as client:
+    with Client(provider=provider, base_url=base_url, config=config()) as client:
         for name in [provider] if provider else client.providers():
             try:
-                able = client.capabilities(provider=name)
-                named = getattr(client._calls.providers.provider(name), "models", ())
+                rows.append((_live if live else _known)(client, name, tell=not as_json))
             except ImagekitError as error:
+                if live and provider is None and isinstance(error, UnsupportedRequestError):
+                    continue
                 # With one asked for, whose fault it is; with all, that some of it is missing.
                 code = exit_code(error) if provider else 1
                 rows.append({"provider": name, "error": message(error)})
                 if not as_json:
                     say(error)
-            else:
-                rows.append(_row(name, able, tuple(named)))
-                if not as_json:
-                    _show(name, able, tuple(named))
     if as_json:
         click.echo(json.dumps(rows))
     return code
 
 
-def _row(name: str, able: Capabilities, named: tuple[str, ...]) -> dict[str, Any]:
+def _known(client: Client, name: str, *, tell: bool) -> dict[str, Any]:
+    able = client.capabilities(provider=name)
+    named = tuple(getattr(client._calls.providers.provider(name), "models", ()))
+    if tell:
+        _show(name, able, named)
     return {"provider": name, "models": list(named), "default": able.model_dump(mode="json")}
+
+
+def _live(client: Client, name: str, *, tell: bool) -> dict[str, Any]:
+    found = client.models(provider=name)
+    if tell:
+        _list(name, found)
+    return {"provider": name, "models": [one.model_dump(mode="json") for one in found]}
+
+
+def _list(name: str, found: Sequence[ModelInfo]) -> None:
+    click.secho(name, bold=True)
+    for one in sorted(found, key=lambda one: one.id):
+        words = [one.owner or "", f"since {one.created:%Y-%m-%d}" if one.created else ""]
+        words += [f"ends {one.shuts_down}" if one.shuts_down else ""]
+        about = ", ".join(one_line(word) for word in words if word)
+        click.echo(f"  {one_line(one.id):<34} {about}".rstrip())
 
 
 def _show(name: str, able: Capabilities, named: tuple[str, ...]) -> None:

@@ -9,11 +9,15 @@ from typing import Any, NoReturn
 
 import click
 
+from ._beside import files, moderate, upload
+from ._chosen import config_option
 from ._doctor import doctor
 from ._faults import EXIT_CODES, told
 from ._installed import models, providers
+from ._jobs import batch, cancel, delete, resume, submit
 from ._pictures import edit, generate, vary
 from ._serve import serve
+from ._tools import tools
 
 
 class _Commands(click.Group):
@@ -62,6 +66,7 @@ HELP = """Make, edit and vary pictures through any image-generation API.
     callback=_version,
     help="Say which version this is.",
 )
+@config_option
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Print the help where no command is named."""
@@ -69,7 +74,9 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (generate, edit, vary, providers, models, serve, doctor):
+_PICTURES = (generate, edit, vary, submit, resume, cancel, delete, batch)
+_OTHERS = (files, upload, moderate, providers, models, tools, serve, doctor)
+for _command in (*_PICTURES, *_OTHERS):
     cli.add_command(_command)
 
 

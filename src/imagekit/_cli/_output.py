@@ -37,6 +37,11 @@ class Names:
         """Where the *number*-th preview of slot *index* goes: beside the picture."""
         return self._named(index, f".partial-{number}.{extension(media_type)}")
 
+    def beside(self, stem: str | None = None) -> Path:
+        """Where a job goes of which a part is still to come: beside the pictures, or to *stem*."""
+        pattern = stem or self.pattern.replace("-{n}", "").replace("{n}", "")
+        return Path(f"{pattern}.job.json")
+
     def _named(self, index: int, ending: str) -> Path:
         pattern = self.pattern
         if "{n}" not in pattern + ending and (self.n > 1 or index):
@@ -100,18 +105,20 @@ class Placed:
     bad: bool = False
 
 
-def place(data: bytes, path: Path, *, force: bool) -> Placed:
+def place(data: bytes, path: Path, *, force: bool, private: bool = False) -> Placed:
     """Write *data* to *path*: it appears whole or not at all, and replaces nothing unasked.
 
     Where the name was taken meanwhile, it goes to the next that is free; where the folder cannot
-    be written to, to the one for temporary files: it has been paid for.
+    be written to, to the one for temporary files: it has been paid for. What is *private* is for
+    nobody else to read.
     """
     try:
-        found = _written(data, path, force=force)
+        found = _written(data, path, force=force, private=private)
     except OSError as error:
         why = f"cannot write {str(path)!r}: {error.strerror or error}"
         try:
-            rescued = _written(data, Path(tempfile.gettempdir()) / path.name, force=False)
+            there = Path(tempfile.gettempdir()) / path.name
+            rescued = _written(data, there, force=False, private=private)
         except OSError:
             return Placed(None, why, bad=True)
         return Placed(rescued, f"{why}; saved as {str(rescued)!r}", bad=True)
@@ -120,13 +127,15 @@ def place(data: bytes, path: Path, *, force: bool) -> Placed:
     return Placed(found)
 
 
-def _written(data: bytes, path: Path, *, force: bool) -> Path:
+def _written(data: bytes, path: Path, *, force: bool, private: bool) -> Path:
     if _special(path):
         path.write_bytes(data)
         return path
     target = path if force else _claimed(path)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
+        if private:
+            part.touch(0o600, exist_ok=False)
         part.write_bytes(data)
         part.replace(target)
     except BaseException:

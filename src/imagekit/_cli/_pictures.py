@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from ._asked import fields_of, options_of, prompt_of
+from ._chosen import config_option
 from ._faults import EXIT_CODES
 from ._words import slug
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+def several(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
     """Several options as one decorator, in the order in which --help lists them."""
 
     def decorate(function: Function) -> Function:
@@ -27,24 +28,46 @@ def _options(*options: Callable[[Function], Function]) -> Callable[[Function], F
     return decorate
 
 
-_FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path)
 
-_output = click.option(
-    "-o", "--output", metavar="PATH",
-    help="Where the picture goes; {n} is its number, - is standard output.  "
-    "[default: a name made from the prompt]",
+
+def output(default: str) -> Callable[[Function], Function]:
+    """The option that says where pictures go."""
+    where = "Where the picture goes; {n} is its number, - is standard output."
+    return click.option("-o", "--output", metavar="PATH", help=f"{where}  [default: {default}]")
+
+
+force = click.option("--force", is_flag=True, help="Replace files that are there already.")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Say it all in one JSON object.")
+
+# How whoever is asked is reached.
+asked = several(
+    click.option(
+        "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+        help="Give up after so long.",
+    ),
+    click.option("--base-url", metavar="URL", help="Where the provider is; wants --provider."),
+    config_option,
+    click.option("--debug", is_flag=True, help="Show each exchange, without keys and secrets."),
 )  # fmt: skip
 
-_common = _options(
-    _output,
-    click.option("--force", is_flag=True, help="Replace files that are there already."),
+# How it is told what came of it.
+told = several(
+    as_json,
+    click.option("-q", "--quiet", is_flag=True, help="Say only the paths, and what failed."),
+    click.option("-v", "--verbose", is_flag=True, help="Say also each event, usage, cost, ids."),
+)
+
+# What is wanted.
+wanted = several(
     click.option("-p", "--provider", help="Who makes it.  [default: $IMAGEKIT_PROVIDER]"),
     click.option("-m", "--model", help="The image model, or PROVIDER:MODEL."),
     click.option("-n", "n", type=click.IntRange(1), default=1, help="How many pictures."),
     click.option("--size", help="Pixels (1536x864), an aspect ratio (16:9) or one at 16:9@2K."),
     click.option("--quality", help="In the model's words."),
     click.option("--background", type=click.Choice(["auto", "opaque", "transparent"])),
-    click.option("--format", "output_format", help="png, jpeg, webp …  [default: -o's]"),
+    click.option("--format", "output_format", help="png, jpeg, webp …  [default: that of -o]"),
     click.option("--compression", "output_compression", type=click.IntRange(0, 100)),
     click.option("--seed", type=int, help="The same seed, the same picture, where that is so."),
     click.option("--negative", "negative_prompt", help="What should not be in it."),
@@ -58,32 +81,36 @@ _common = _options(
         "--unsupported", type=click.Choice(["adapt", "error", "ignore"]),
         help="What becomes of what the model lacks.  [default: adapt]",
     ),
+)  # fmt: skip
+
+_common = several(
+    output("a name made from the prompt"),
+    force,
+    wanted,
     click.option(
         "--partial", "partial_images", type=click.IntRange(0), metavar="N",
         help="Ask for N previews on the way.",
     ),
     click.option("--save-partials", is_flag=True, help="Keep them, as NAME.partial-1.png …"),
+    click.option("--save-state", type=FILE, metavar="FILE", help="Keep what --state takes."),
     click.option(
-        "--deadline", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-        help="Give up after so long.",
+        "--detach", is_flag=True,
+        help="Let the provider go on by itself, where it can: what breaks off can be resumed.",
     ),
-    click.option("--save-state", type=_FILE, metavar="FILE", help="Keep what --state takes."),
-    click.option("--base-url", metavar="URL", help="Where the provider is; wants --provider."),
-    click.option("--json", "as_json", is_flag=True, help="Say it all in one JSON object."),
-    click.option("-q", "--quiet", is_flag=True, help="Say only the paths, and what failed."),
-    click.option("-v", "--verbose", is_flag=True, help="Say also each event, usage, cost, ids."),
+    asked,
+    told,
 )  # fmt: skip
 
-_state = click.option(
-    "--state", type=_FILE, metavar="FILE", help="Go on with the picture whose state this is."
+state = click.option(
+    "--state", type=FILE, metavar="FILE", help="Go on with the picture whose state this is."
 )
 
-_images = click.option(
+images = click.option(
     "-i", "--image", "images", multiple=True, metavar="FILE",
     help="A picture: a path, a URL, or - for standard input. May be repeated.",
 )  # fmt: skip
 
-_mask = _options(
+mask = several(
     click.option("--mask", metavar="FILE", help="A picture of the part that may change."),
     click.option(
         "--edit-where", type=click.Choice(["transparent", "opaque", "white", "black"]),
@@ -95,7 +122,7 @@ _mask = _options(
 @click.command(epilog=EXIT_CODES)
 @click.argument("prompt", required=False)
 @_common
-@_state
+@state
 def generate(prompt: str | None, **given: Any) -> int:
     """Make pictures from PROMPT (from standard input, where it is - or left out)."""
     prompt = prompt_of(prompt)
@@ -104,10 +131,10 @@ def generate(prompt: str | None, **given: Any) -> int:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("prompt", required=False)
-@_images
-@_mask
+@images
+@mask
 @_common
-@_state
+@state
 def edit(prompt: str | None, **given: Any) -> int:
     """Change pictures as PROMPT says; with a mask, only where it marks."""
     if not given["images"] and given["state"] is None:
@@ -117,7 +144,7 @@ def edit(prompt: str | None, **given: Any) -> int:
 
 
 @click.command(epilog=EXIT_CODES)
-@_images
+@images
 @_common
 def vary(**given: Any) -> int:
     """Make pictures like a given one."""
@@ -128,17 +155,29 @@ def vary(**given: Any) -> int:
     return _call(given, None, slug(f"{Path(first).stem if named else ''} variation"))
 
 
-def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
-    """Settle everything that can be before anything heavy is imported or sent."""
+def check_base_url(given: Mapping[str, Any]) -> None:
+    """Somebody's address is of somebody."""
     if given["base_url"] is not None and given["provider"] is None:
         raise click.UsageError("--base-url wants --provider too: whose is it?")
+
+
+def to_stdout(given: Mapping[str, Any]) -> bool:
+    """Whether the picture goes to standard output, and can."""
+    if given["output"] != "-":
+        return False
+    if given["as_json"]:
+        raise click.UsageError("-o - and --json both want standard output")
+    if sys.stdout.isatty():
+        raise click.UsageError("standard output is a terminal: send it to a file, or say -o FILE")
+    return True
+
+
+def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
+    """Settle everything that can be before anything heavy is imported or sent."""
+    check_base_url(given)
     if given["save_partials"] and not given["partial_images"]:
         raise click.UsageError("--save-partials wants --partial N: how many?")
-    stdout = given["output"] == "-"
-    if stdout and given["as_json"]:
-        raise click.UsageError("-o - and --json both want standard output")
-    if stdout and sys.stdout.isatty():
-        raise click.UsageError("standard output is a terminal: send it to a file, or say -o FILE")
+    stdout = to_stdout(given)
     options = options_of(given["options"])
     fields = fields_of(given, prompt)
 
@@ -146,20 +185,22 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
     from ._output import format_of, names
     from ._results import Destination
 
-    output = None if stdout else given["output"]
-    named = names(output, stem, given["n"], given["output_format"])
+    path = None if stdout else given["output"]
+    named = names(path, stem, given["n"], given["output_format"])
     same = given["save_state"] is not None and given["save_state"] == given.get("state")
     how = How(
         provider=given["provider"],
         base_url=given["base_url"],
         deadline=given["deadline"],
+        debug=given["debug"],
         options=options,
-        ending=None if given["output_format"] else format_of(output),
+        ending=None if given["output_format"] else format_of(path),
         save_previews=given["save_partials"],
         save_state=given["save_state"],
         replace_state=same or given["force"],
         json=given["as_json"],
         quiet=given["quiet"],
         verbose=given["verbose"],
+        job=named.beside(stem if stdout else None),
     )
     return called(fields, how, Destination(named, given["force"], stdout))

@@ -10,7 +10,8 @@ import click
 
 from .._media import EXTENSIONS
 from .._response import ImageResponse
-from ._faults import as_data, fail, say, warn
+from ._faults import as_data, fail, hint, say, warn
+from ._jobfile import Left
 from ._results import Kept, Results
 from ._words import one_line, size_of
 
@@ -23,6 +24,7 @@ class Report:
     response: ImageResponse | None = None
     error: BaseException | None = None
     state: Path | None = None
+    left: Left | None = None
 
     def lines(self, *, quiet: bool, verbose: bool) -> None:
         """Say it to people: pictures on standard output, all else on standard error."""
@@ -49,6 +51,8 @@ class Report:
             _details(self.response)
         if self.error is not None:
             say(self.error, free=self.results.free)
+        if self.left is not None:
+            hint(self.left.hint)
 
     def _picture(self, kept: Kept, *, quiet: bool) -> None:
         image, placed = kept.image, kept.placed
@@ -100,6 +104,8 @@ class Report:
             found["state"] = str(self.state) if self.state else None
         if self.error is not None:
             found["error"] = as_data(self.error, free=results.free)
+        if self.left is not None:
+            found["job"] = self.left.data
         return found
 
     def unsaid(self, why: str) -> None:
@@ -109,6 +115,8 @@ class Report:
         fail(f"{why}; saved as {saved}" if saved else why)
         if self.error is not None:
             say(self.error, free=self.results.free)
+        if self.left is not None:
+            hint(self.left.hint)
 
 
 def _picture(kept: Kept) -> dict[str, Any]:

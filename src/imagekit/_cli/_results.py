@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .._events import ImageEvent, ImageFailed, ImageReady, Noticed, PartialImage
 from .._image import Image
-from .._response import ImageFailure, Notice
+from .._jobs import Job
+from .._response import ImageFailure, ImageResponse, Notice
 from ._output import Names, Placed, hand_over, place
 
 
@@ -60,6 +61,7 @@ class Results:
     failures: list[tuple[int, ImageFailure, Path | None]] = field(default_factory=list)
     previews: list[Placed] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    job: Job | None = None  # what goes on at the provider, where the call was stopped
     _counts: dict[int, int] = field(default_factory=dict)
     _last: dict[int, Path | None] = field(default_factory=dict)
 
@@ -81,6 +83,16 @@ class Results:
                 self.notices.append(notice)
             case _:
                 pass
+
+    def put_all(self, response: ImageResponse) -> None:
+        """Put away what came all at once."""
+        for notice in response.notices:
+            self.see(Noticed(notice=notice))
+        for index, slot in enumerate(response.slots):
+            if isinstance(slot, Image):
+                self.see(ImageReady(index=index, image=slot))
+            else:
+                self.see(ImageFailed(index=index, failure=slot))
 
     def _preview(self, index: int, image: Image) -> None:
         if image.data is None:

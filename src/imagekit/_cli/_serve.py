@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .._errors import ConfigurationError
+from ._chosen import config, config_option
 from ._words import scrubbed
 
 MEGABYTE = 2**20
@@ -80,6 +81,7 @@ Exit codes: 0 after Ctrl-C or SIGTERM, when what was being made is finished;
     help="Megabytes of one request.",
 )
 @click.option("--base-url", help="Where the provider is, if not at its usual place.")
+@config_option
 @click.option(
     "--allow-host",
     "hosts",
@@ -132,6 +134,7 @@ def serve(**given: Any) -> None:
         limits=limits,
         database=given["database"],
         log_prompts=given["log_prompts"],
+        config=config(),
         **_upstream(given),
     )
     listening = bound(host, given["port"])

@@ -7,7 +7,11 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTHORIZATION", re.IGNORECASE)
+# The names of environment variables, in what somebody says.
+VARIABLES = re.compile(r"\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b")
+# Says where a key is, and is none.
+_PLACE = re.compile(r"IMAGEKIT_\w+_(ENV|FILE|KEYRING)")
 
 
 def one_line(text: object) -> str:
@@ -23,7 +27,7 @@ def scrubbed(text: object, env: Mapping[str, str] = os.environ) -> str:
     """
     line = one_line(text)
     for name, value in env.items():
-        if len(value) >= 8 and _SECRET.search(name):
+        if len(value) >= 8 and SECRET.search(name) and not _PLACE.fullmatch(name):
             line = line.replace(value, f"${name}")
     return line
 

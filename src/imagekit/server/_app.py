@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, Router
 
 from .._client import AsyncClient
+from .._configuration import Named
 from .._errors import ConfigurationError
 from ._access import Access
 from ._asgi import Receive, Scope, Send
@@ -25,6 +27,7 @@ from ._routes import Routes
 from ._runs import Runs
 from ._service import Service
 from ._store import MemoryStore, SQLiteStore, Store
+from .wire.batches import Batches
 from .wire.files import Files
 from .wire.images import Images
 from .wire.models import Models
@@ -34,7 +37,7 @@ _HANDLERS = "starlette.exception_handlers"
 
 
 class App:
-    """An ASGI application that speaks the Images and Responses APIs for any provider.
+    """An ASGI application that speaks the Images, Responses and Batch APIs for any provider.
 
     Run it with any ASGI server on asyncio, or mount it in an application of your own; then enter
     `running()` in that application's lifespan, so that what is being made is finished at its end.
@@ -114,6 +117,16 @@ class App:
 def _endpoints(service: Service) -> list[Route]:
     images, responses = Images(service), Responses(service)
     files, models = Files(service), Models(service)
+    behind = replace(service, behind=True)
+    drawn = Images(behind)
+    batches = Batches(
+        service,
+        {
+            "/v1/images/generations": drawn.generations,
+            "/v1/images/edits": drawn.edits,
+            "/v1/responses": Responses(behind).create,
+        },
+    )
 
     async def alive(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -139,6 +152,10 @@ def _endpoints(service: Service) -> list[Route]:
         Route("/v1/files/{id}", files.retrieve),
         Route("/v1/files/{id}", files.delete, methods=["DELETE"]),
         Route("/v1/files/{id}/content", files.content),
+        Route("/v1/batches", batches.list),
+        Route("/v1/batches", batches.create, methods=["POST"]),
+        Route("/v1/batches/{id}", batches.retrieve),
+        Route("/v1/batches/{id}/cancel", batches.cancel, methods=["POST"]),
         Route("/v1/models", models.list),
         Route("/v1/models/{id:path}", models.retrieve),
     ]
@@ -155,6 +172,7 @@ def create_app(
     limits: Limits | None = None,
     database: str | os.PathLike[str] | None = None,
     log_prompts: bool = False,
+    config: Named = None,
     **settings: Any,
 ) -> App:
     """A server in front of *provider*, or of whoever *models* names for a model.
@@ -165,18 +183,18 @@ def create_app(
     the names the server answers to, any where there are none; *origins* the web pages that may ask
     from a browser. *database* is the file to keep responses and files in, which else are kept in
     memory. *log_prompts* puts prompts into the access log (the logger "imagekit.server"). *client*
-    makes the calls and stays yours to close; else one is made for *provider* with *settings*, which
-    are those of `AsyncClient`.
+    makes the calls and stays yours to close; else one is made for *provider* with *config* and
+    *settings*, which are those of `AsyncClient`.
     """
-    if client is not None and settings:
-        listed = ", ".join(sorted(settings))
+    if client is not None and (settings or config is not None):
+        listed = ", ".join(sorted(settings) or ["config"])
         raise ConfigurationError(f"the client is given, so it has its own {listed}")
     limits = limits or Limits()
     access = Access(tuple(tokens), tuple(host.lower() for host in hosts), tuple(origins))
     # Settings are one provider's: the one that is named, or the only one that the routes name.
     alone = _alone(models or {}) if provider is None and settings else None
     whose = alone or (provider and provider.partition(":")[0])
-    made = client or AsyncClient(provider=whose, **settings)
+    made = client or AsyncClient(provider=whose, config=config, **settings)
     routes = Routes(made, provider, models or {}, otherwise=alone is None)
     opened: Callable[[], Store] = partial(MemoryStore, limits.stored)
     if database is not None:

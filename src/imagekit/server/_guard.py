@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from starlette.exceptions import HTTPException
 
-from .._errors import ImagekitError
 from ._access import Access
 from ._asgi import Application, Message, Receive, Scope, Send
 from ._limits import Limits
-from ._log import Record, logger
-from ._runs import EndedError, GoneError
-from ._service import logged
+from ._log import Record
+from ._runs import GoneError
+from ._service import refusal_of
 from .wire.headers import standard
 from .wire.refusals import (
-    BROKEN,
     BUSY,
-    ENDED,
     SLOW_BODY,
     TOO_LARGE,
     UNAUTHORIZED,
@@ -60,19 +57,12 @@ class Guard:
             self._check(scope, path, record)
             body.check(_headers(scope).get("content-length"))
             await self._app(scope, body.receive, answer.send)
-        except RefusedError as error:
-            await answer.refuse(error.refusal)
-        except ImagekitError as error:
-            await answer.refuse(logged(record, error))
         except HTTPException as error:
             await answer.refuse(of_http(error.status_code, error.detail, scope["method"], path))
         except GoneError:
             record.known["left"] = True
-        except EndedError:
-            await answer.refuse(ENDED)
-        except Exception:
-            logger.exception("%s failed", record.id)
-            await answer.refuse(BROKEN)
+        except Exception as error:
+            await answer.refuse(refusal_of(record, error))
         finally:
             self._inside -= 1
             self._held -= record.received

@@ -15,13 +15,15 @@ class Limits:
     Bytes: `body` of one request, `bodies` of all that are being answered, `picture` of one input,
     `stored` of everything kept. Pixels: `pixels` of one input, `all_pixels` of those of one
     request. `concurrent` is how many calls are made at once, `connections` how many requests of any
-    kind are answered at once: more are turned away with 429.
+    kind are answered at once, `batches` how many batches are unfinished at once: more are turned
+    away with 429. `lines` is how many requests a batch may hold.
     Seconds: `request` for one call to the provider, everything included, which is less than the
     official clients wait before they ask again; `upload` for a request's body to arrive; `send` for
     a client to take a piece of an answer; `kept` until stored responses and files expire; `linked`
-    until a link to a picture does; `hold` until a stream begins even though nothing has happened
-    (an error before that has a status of its own); `pause` between the comments that keep a silent
-    stream open; `grace` for calls to end at shutdown.
+    until a link to a picture does; `window` until a batch that is not done expires; `hold` until a
+    stream begins even though nothing has happened (an error before that has a status of its own);
+    `pause` between the comments that keep a silent stream open; `grace` for calls to end at
+    shutdown.
     """
 
     body: int = 64 * 2**20
@@ -32,11 +34,14 @@ class Limits:
     all_pixels: int = 200_000_000
     concurrent: int = 32
     connections: int = 256
+    batches: int = 16
+    lines: int = 50_000
     request: float = 570.0
     upload: float = 60.0
     send: float = 60.0
     kept: float = 24 * 3600.0
     linked: float = 3600.0
+    window: float = 24 * 3600.0
     hold: float = 10.0
     pause: float = 15.0
     grace: float = 600.0

@@ -92,31 +92,80 @@ class Run:
                 yield ALIVE
 
 
+# Longer than whoever was turned away waits before it asks again.
+_YIELD = 3.0
+
+
 class Runs:
-    """Every call of one server, *most* of them at once."""
+    """Every call of one server, *most* of them at once.
+
+    Up to half of them may be made behind the others, for nobody who waits: such work enters first,
+    and then begins its calls. Where a caller is turned away, nothing more enters for a while.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._hurried = asyncio.Event()
+        self._behind: set[asyncio.Task[Any]] = set()
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._inside = 0
+        self._yields_until = 0.0
+        self._hurried, self._moved = asyncio.Event(), asyncio.Event()
         self.stopping = False
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def check(self) -> None:
-        """Raise where nothing may be begun now."""
+    @property
+    def _busy(self) -> bool:
+        return len(self._tasks) - len(self._behind) + self._inside >= self._most
+
+    def check(self, *, behind: bool = False) -> None:
+        """Raise where nothing may be begun now; whoever has entered has its place."""
         if self.stopping:
             raise StoppingError
-        if len(self._tasks) >= self._most:
+        if not behind and self._busy:
+            self._yields_until = asyncio.get_running_loop().time() + _YIELD
             raise BusyError
 
-    def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+    def begin(
+        self, work: Callable[[], Coroutine[Any, Any, T]], *, behind: bool = False
+    ) -> asyncio.Task[T]:
         """Start *work*, which goes on whoever leaves."""
         task = asyncio.create_task(work())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for kind in (self._tasks, self._behind) if behind else (self._tasks,):
+            kind.add(task)
+            task.add_done_callback(kind.discard)
+        task.add_done_callback(lambda _: self.nudge())
         return task
+
+    def chore(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start *work* that makes calls by itself, and ends soon after the last of them."""
+        task = asyncio.create_task(work())
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def enter(self, wanted: Callable[[], bool]) -> bool:
+        """Wait for a place behind the others; whether there is one, and it is *wanted* still."""
+        while wanted() and not self.stopping:
+            left = self._yields_until - asyncio.get_running_loop().time()
+            if self._inside < max(1, self._most // 2) and not self._busy and left <= 0:
+                self._inside += 1
+                return True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left if left > 0 else None):
+                    await self._moved.wait()
+        return False
+
+    def leave(self) -> None:
+        """Give back the place."""
+        self._inside -= 1
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Have whoever waits for a place look again."""
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     def begin_again(self) -> None:
         """Begin new calls, after an end."""
@@ -129,18 +178,19 @@ class Runs:
     async def finish(self, grace: float) -> int:
         """Begin nothing new, wait for what goes on, end the rest; how many were ended."""
         self.stopping = True
-        left = set(self._tasks)
+        self.nudge()
+        left = self._tasks | self._chores
         if left:
             hurried: asyncio.Task[Any] = asyncio.create_task(self._hurried.wait())
             done: asyncio.Task[Any] = asyncio.create_task(asyncio.wait(left))
             await asyncio.wait({hurried, done}, timeout=grace, return_when="FIRST_COMPLETED")
             for waiting in (hurried, done):
                 waiting.cancel()
-            left = {task for task in left if not task.done()}
-        for task in left:
+        ended = {task for task in self._tasks if not task.done()}
+        for task in ended:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        return len(left)
+        await asyncio.gather(*ended, *self._chores, return_exceptions=True)
+        return len(ended)
 
 
 async def unless_gone(

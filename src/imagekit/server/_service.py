@@ -19,14 +19,24 @@ from .._errors import (
     RateLimitError,
     RequestError,
 )
+from .._fields import RunFields
 from .._request import ImageRequest
 from .._response import ImageResponse
 from ._kept import Kept
 from ._limits import Limits
-from ._log import Record, warn
+from ._log import Record, logger, warn
 from ._routes import Routes, Target
-from ._runs import BusyError, Runs, StoppingError, unless_gone
-from .wire.refusals import BUSY, STOPPING, Refusal, RefusedError, invalid, of_error
+from ._runs import BusyError, EndedError, Runs, StoppingError, unless_gone
+from .wire.refusals import (
+    BROKEN,
+    BUSY,
+    ENDED,
+    STOPPING,
+    Refusal,
+    RefusedError,
+    invalid,
+    of_error,
+)
 
 T = TypeVar("T")
 # What a client is told in the words of whoever said it; all else is in the log alone.
@@ -49,6 +59,17 @@ class Service:
     kept: Kept
     limits: Limits
     log_prompts: bool = False
+    # Whether the calls are made behind those of callers who wait.
+    behind: bool = False
+
+    def how(self, target: Target) -> RunFields:
+        """How each call is made, whatever the client's own defaults are."""
+        return {
+            "provider": target.provider,
+            "deadline": self.limits.request,
+            "fetch": True,
+            "raise_on_error": True,
+        }
 
     def check_urls(self, wanted: ImageRequest, target: Target) -> None:
         """Refuse links to where the provider itself lives, which answers us more than others."""
@@ -61,12 +82,12 @@ class Service:
     def begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Start *work*; raises the refusal where there is no room for it."""
         self.check()
-        return self.runs.begin(work)
+        return self.runs.begin(work, behind=self.behind)
 
     def check(self) -> None:
         """Raise the refusal where there is no room for another call."""
         try:
-            self.runs.check()
+            self.runs.check(behind=self.behind)
         except BusyError:
             raise RefusedError(BUSY) from None
         except StoppingError:
@@ -76,9 +97,7 @@ class Service:
         """The pictures that are *wanted*; ended when the client leaves."""
         record: Record = request.scope["imagekit"]
         note(record, wanted, target, prompts=self.log_prompts)
-        task = self.begin(
-            lambda: self.client.run(wanted, provider=target.provider, deadline=self.limits.request)
-        )
+        task = self.begin(lambda: self.client.run(wanted, **self.how(target)))
         response = await unless_gone(task, request.receive)
         tell(record, response)
         return response
@@ -114,3 +133,16 @@ def logged(record: Record, error: ImagekitError) -> Refusal:
     if not isinstance(error, _PASSED_ON):
         warn(record, f"{type(error).__name__}: {error}")
     return of_error(error)
+
+
+def refusal_of(record: Record, error: Exception) -> Refusal:
+    """The refusal that stands for whatever ended a request; what nobody foresaw is logged."""
+    match error:
+        case RefusedError():
+            return error.refusal
+        case ImagekitError():
+            return logged(record, error)
+        case EndedError():
+            return ENDED
+    logger.error("%s failed", record.id, exc_info=error)
+    return BROKEN

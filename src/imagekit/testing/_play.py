@@ -20,6 +20,7 @@ from .._flow import (
     Receive,
     Send,
     Sleep,
+    at_once,
     proper,
 )
 from .._framing import Received, ServerSentEvent
@@ -98,7 +99,7 @@ def _reply(effect: Effect, played: Played, replies: Any, stream: Any) -> Any:
         case Sleep(seconds):
             played.slept += seconds
         case Call(function):
-            return function()
+            return at_once(function())
         case Emit(event):
             played.events.append(event)
         case Checkpoint(handle):

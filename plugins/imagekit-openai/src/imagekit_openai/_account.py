@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from imagekit import ConfigurationError
 from imagekit.provider import Config, Effects, Endpoint, HttpRequest, Key, credential, settings
 
+from ._azure import Azure, Site, is_token, located
+from ._constants import Keeper
+
 BASE_URL = "https://api.openai.com/v1"
+NO_AZURE_KEY = (
+    "no key for the Azure resource: set AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN, or pass "
+    "api_key= or the azure setting's token (a profile with an address of its own says it itself; "
+    "OPENAI_API_KEY is never sent to Azure)"
+)
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
@@ -26,6 +34,7 @@ class Settings(BaseModel):
     * `streaming`: whether the server streams; one that does not is asked for all pictures at once.
     * `image_field`: what a multipart form calls an input picture, on a server that knows one name
       only.
+    * `azure`: a resource of Azure OpenAI; see `Azure`.
     """
 
     # A key in the wrong place is not quoted by the error that says so.
@@ -38,6 +47,7 @@ class Settings(BaseModel):
     variations: bool = False
     streaming: bool = True
     image_field: Literal["image", "image[]"] | None = None
+    azure: Azure | None = None
 
     @field_validator("headers")
     @classmethod
@@ -51,22 +61,53 @@ class Account:
     """A caller's settings, and the endpoint they make."""
 
     def __init__(self, config: Config) -> None:
-        env = config.env
         self.settings = settings(config, Settings)
-        base_url = config.base_url or env.get("OPENAI_BASE_URL") or BASE_URL
-        self.at_home = _is_openai(base_url)
-        ambient = _ambient(env) if config.ambient else {}
-        said = {
-            "openai-organization": self.settings.organization,
-            "openai-project": self.settings.project,
-        }
-        named = {name: value for name, value in said.items() if value}
-        headers = {**ambient, **named, **self.settings.headers}
+        self.azure = located(config, self.settings.azure)
+        base_url = config.base_url or config.env.get("OPENAI_BASE_URL") or BASE_URL
+        self.at_home = self.azure is None and _is_openai(base_url)
+        if self.azure is not None:
+            self.endpoint = self._resource(config, self.azure)
+        else:
+            self.endpoint = self._server(config, base_url)
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Whose models they are; None where it is not known."""
+        return "Azure" if self.azure else "OpenAI" if self.at_home else None
+
+    def _server(self, config: Config, base_url: str) -> Endpoint:
+        ambient = _ambient(config.env) if config.ambient else {}
+        headers = {**ambient, **self._named()}
         key = None if "authorization" in self.settings.headers else config.api_key
         missing = None
         if self.at_home and not key and "authorization" not in headers:
             missing = "no API key: set OPENAI_API_KEY, or pass api_key="
-        self.endpoint = Endpoint(base_url, _Signed(headers, key), missing)
+        return Endpoint(base_url, _Signed(headers, key), missing)
+
+    def _resource(self, config: Config, site: Site) -> Endpoint:
+        """The same at Azure, where nothing that is meant for OpenAI goes."""
+        said = self.settings.azure or Azure()
+        if said.token and config.api_key:
+            raise ConfigurationError("a key and the azure setting's token: say one of them")
+        headers = self._named()
+        key, token = config.api_key, said.token
+        # A profile with an address of its own names its own key, whichever way it says it.
+        if config.ambient and not (config.profile and said.address) and not (key or token):
+            token = config.env.get("AZURE_OPENAI_AD_TOKEN")
+            key = None if token else config.env.get("AZURE_OPENAI_API_KEY")
+        if {"authorization", "api-key"} & set(headers):
+            key = token = None
+        elif site.known and not (key or token):
+            return Endpoint(site.base_url, None, NO_AZURE_KEY)
+        return Endpoint(site.base_url, _Signed(headers, token or key, azure=not token))
+
+    def _named(self) -> dict[str, str]:
+        """The headers that the settings say."""
+        said = {
+            "openai-organization": self.settings.organization,
+            "openai-project": self.settings.project,
+        }
+        return {**{name: value for name, value in said.items() if value}, **self.settings.headers}
 
 
 def _is_openai(base_url: str) -> bool:
@@ -75,14 +116,21 @@ def _is_openai(base_url: str) -> bool:
 
 
 class _Signed:
-    """Adds the same headers to every request, and the key; shows none of them."""
+    """Adds the same headers to every request, and the key; shows none of them.
 
-    def __init__(self, headers: Mapping[str, str], key: Key | None) -> None:
-        self._headers, self._key = headers, key
+    A key of *azure* goes in a header of its own, unless it is a token after all.
+    """
+
+    def __init__(self, headers: Mapping[str, str], key: Key | None, *, azure: bool = False) -> None:
+        self._headers, self._key, self._azure = headers, key, azure
 
     def __call__(self, request: HttpRequest) -> Effects[Mapping[str, str]]:
         key = yield from credential(self._key)
-        return {**self._headers, "authorization": f"Bearer {key}"} if key else self._headers
+        if not key:
+            return self._headers
+        if self._azure and not is_token(key):
+            return {**self._headers, "api-key": key}
+        return {**self._headers, "authorization": f"Bearer {key}"}
 
 
 def _ambient(env: Mapping[str, str]) -> dict[str, str]:

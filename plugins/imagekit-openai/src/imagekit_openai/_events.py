@@ -23,11 +23,15 @@ def is_stream(answer: HttpResponse) -> bool:
 
 
 class Events:
-    """The events of an answer that `is_stream`."""
+    """The events of an answer that `is_stream`.
 
-    def __init__(self, answer: HttpResponse) -> None:
+    `last` is the highest number of those that came; with *after*, those up to that are passed over.
+    """
+
+    def __init__(self, answer: HttpResponse, after: int | None = None) -> None:
         self._answer = answer
         self._whole = None if answer.streamed else _decoded(answer.body)
+        self._after = self.last = after
 
     def next(self) -> Effects[dict[str, Any] | None]:
         """The next event's JSON, or None at the end; raises the error that an event holds.
@@ -48,10 +52,19 @@ class Events:
                     raise TruncatedStreamError(words) from error
                 raise
             if isinstance(found, dict):
+                if self._again(found.get("sequence_number")):
+                    continue
                 return self._checked(found, raw)
             if _OURS.fullmatch(raw.event):
                 raise ProtocolError(f"expected an object in an event, got {raw.data[:80]!r}")
         return None
+
+    def _again(self, number: object) -> bool:
+        """Whether the event of that number came before this stream."""
+        if not isinstance(number, int):
+            return False
+        self.last = number if self.last is None else max(number, self.last)
+        return self._after is not None and number <= self._after
 
     def _receive(self) -> Effects[ServerSentEvent | None]:
         if self._whole is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
@@ -22,6 +22,20 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 # A field of theirs: None where it is absent, null, or not what it used to be.
 Said: TypeAlias = Annotated[T | None, WrapValidator(_or_none)]
+
+
+class Wanted(Protocol):
+    """What of a request its answer is read by, also long after it was made."""
+
+    @property
+    def n(self) -> int:
+        """How many pictures it asked for."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The image model that it named."""
+        ...
 
 
 def read(model: type[M], body: Any) -> M:

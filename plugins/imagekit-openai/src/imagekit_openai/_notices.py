@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from imagekit import ImageRequest, Notice
 
-from ._models import AS_OF, ends
+from ._constants import Keeper
+from ._models import AS_OF, NEAR, ends
 
 # Frames and markup are not previewed.
 WHOLE = ("gif", "svg")
@@ -21,13 +22,13 @@ def emulated(prompt: str) -> Notice:
     )
 
 
-def ending(model: str | None) -> Notice | None:
-    """The model is gone, or will be."""
-    day = ends(model or "")
-    if day is None:
+def ending(model: str | None, keeper: Keeper) -> Notice | None:
+    """The model is gone, or soon will be."""
+    day = ends(model or "", keeper)
+    if day is None or day - AS_OF > NEAR:
         return None
     verb = "was shut down" if day <= AS_OF else "shuts down"
-    detail = f"OpenAI's {model} {verb} on {day.isoformat()} (as of {AS_OF.isoformat()})"
+    detail = f"{keeper}'s {model} {verb} on {day.isoformat()} (as of {AS_OF.isoformat()})"
     return Notice(kind="deprecated", feature="model", detail=detail, wanted=model)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, BaseModel, Field
 
@@ -164,6 +164,39 @@ def request_ids(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The same, as a response carries it."""
     found = request_id(headers)
     return (found,) if found else ()
+
+
+# OpenAI's own count, and that of the proxy in front of Azure's servers: milliseconds, both.
+_WORKED = ("openai-processing-ms", "x-envoy-upstream-service-time")
+_SERVED = {
+    "organization": "openai-organization",
+    "project": "openai-project",
+    "api_version": "openai-version",
+    "region": "x-ms-region",
+    "deployment": "x-ms-deployment-name",
+}
+
+
+def processing_time(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the server says it worked."""
+    for name in _WORKED:
+        if re.fullmatch(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", headers.get(name, "")):
+            return float(headers[name]) / 1000
+    return None
+
+
+def told(headers: Mapping[str, str]) -> dict[str, Any]:
+    """What an answer's *headers* say of the exchange, as the fields of a response."""
+    return {
+        "request_ids": request_ids(headers),
+        "rate_limits": rate_limits(headers),
+        "processing_time": processing_time(headers),
+    }
+
+
+def served(headers: Mapping[str, str]) -> dict[str, str]:
+    """Who answered, for whom: account, version, and on Azure region and deployment."""
+    return {name: headers[header] for name, header in _SERVED.items() if headers.get(header)}
 
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, RateLimit]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias
 
 from imagekit import (
     AuthenticationError,
@@ -21,7 +21,9 @@ from imagekit import (
 )
 from imagekit.provider import HttpResponse, Verdict, retry_after
 
-from ._readings import request_id, seconds
+from ._readings import processing_time, rate_limits, request_id, seconds
+
+Stage: TypeAlias = Literal["input", "output", "unknown"]
 
 CONTENT = frozenset(
     {
@@ -47,7 +49,17 @@ MONEY = frozenset(
         "project_spend_limit_exceeded",
     }
 )
-TEMPORARY = frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
+TEMPORARY = frozenset(
+    {
+        "429",
+        "ratelimitreached",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "slow_down",
+        "too_many_requests",
+        "toomanyrequests",
+    }
+)
 BROKEN = frozenset(
     {
         "internal_error",
@@ -64,7 +76,19 @@ STRANGER = frozenset({"authentication_error", "invalid_api_key"})
 FORBIDDEN = frozenset({"data_residency_mismatch", "permission_error"})
 _WRONG = ("empty_image", "failed_to_download", "image_", "invalid_", "unknown_", "unsupported_")
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
-_AGAIN = re.compile(r"try again in (\d[\dhms.]*[hms])")
+_AGAIN = re.compile(
+    r"(?:try again|retry) (?:in|after) (?:(\d[\dhms.]*[hms])\b|(\d+(?:\.\d+)?) seconds?)", re.I
+)
+# What helps, where the server does not say it.
+_HELP = {
+    "deploymentnotfound": "Azure wants the name of a deployment, not of a model: say it as "
+    "deployment= in the azure setting, or as model=; a new one needs a few minutes",
+}
+# 122 seconds, as theopenco/llmgateway measured it (pull request 2102, 2026-04-27).
+_CUT = (
+    "Azure ends a call after about two minutes of silence: stream it with partial_images=1, or ask "
+    "for a lower quality"
+)
 # Whatever stands where a key would: a server may quote it, whole or half hidden.
 _KEY = re.compile(
     r"(\bsk-(?=\S{6})|\bBearer\s+(?=\S{12})|API key provided:\s+)[^\s,;\"'<>]*[^\s,;\"'<>.]", re.I
@@ -110,6 +134,8 @@ def error_from(response: HttpResponse) -> ImagekitError:
     if not said.get("message"):
         kind = response.media_type or "no content type"
         said["message"] = f"the server answered {response.status} ({kind}): {_excerpt(response)}"
+    if response.status in (408, 504) and _is_azure(response.headers):
+        said["message"] = f"{said['message']} ({_CUT})"
     error = error_of(said, response)
     if response.status in FREE:
         # Said here, for other requests of the same call may have been charged.
@@ -121,6 +147,8 @@ def error_of(said: Mapping[str, Any], response: HttpResponse | None = None) -> I
     """The exception for an error envelope, from an answer, an event or an item."""
     message = str(said.get("message") or said.get("code") or said.get("type") or "no reason given")
     message = _KEY.sub(r"\1…", message)
+    if help := _HELP.get(str(said.get("code")).lower()):
+        message = f"{message} ({help})"
     code, kind = _word(said.get("code")), _word(said.get("type"))
     headers = {**(response.headers if response is not None else {}), **_headers(said)}
     # What comes after a success has no status of its own.
@@ -132,8 +160,17 @@ def error_of(said: Mapping[str, Any], response: HttpResponse | None = None) -> I
         "code": code or kind,
         "param": _word(said.get("param")),
         "request_id": request_id(headers),
-        "retry_after": seconds(again[1]) if wait is None and again else wait,
+        "retry_after": seconds(again[1] or again[2]) if wait is None and again else wait,
     }
+    error = _of_kind(said, message, status, known)
+    error.rate_limits, error.processing_time = rate_limits(headers), processing_time(headers)
+    return error
+
+
+def _of_kind(
+    said: Mapping[str, Any], message: str, status: int | None, known: Mapping[str, Any]
+) -> ProviderError:
+    code, kind = _word(said.get("code")), _word(said.get("type"))
     words = {word.lower() for word in (code, kind, _word(_inner(said).get("code"))) if word}
     if words & CONTENT:
         stage, categories = moderation(said, message)
@@ -163,23 +200,40 @@ def _by_word(words: set[str]) -> type[ProviderError]:
     return InvalidRequestError if wrong else ProviderError
 
 
-def moderation(said: Mapping[str, Any], message: str) -> tuple[Any, tuple[str, ...]]:
+def moderation(said: Mapping[str, Any], message: str) -> tuple[Stage, tuple[str, ...]]:
     """Stage and categories of a refusal, from wherever the wire puts them."""
     details = said.get("moderation_details")
     details = details if isinstance(details, Mapping) else {}
-    filters = _inner(said).get("content_filter_results")
-    filters = filters if isinstance(filters, Mapping) else {}
+    filters = [*_filters(_inner(said)), *_filters(said)]
     listed = _VIOLATIONS.search(message)
     named = details.get("categories")
     if not isinstance(named, list | tuple) or not named:
-        hits = [name for name, one in filters.items() if _filtered(one)]
-        named = hits or (listed[1].split(",") if listed else ())
+        hits = [name for _, results in filters for name in _hits(results)]
+        named = dict.fromkeys(hits) or (listed[1].split(",") if listed else ())
     categories = tuple(str(one).strip() for one in named if str(one).strip())
-    stage = details.get("moderation_stage")
-    if stage not in ("input", "output"):
-        about_prompt = "your prompt" in message.lower() or bool(filters)
-        stage = "input" if about_prompt and stage is None else "unknown"
-    return stage, categories
+    stage: Stage | None = details.get("moderation_stage")
+    if stage is None:
+        # Azure's filters say where they stood; those beside an error have seen the prompt.
+        stages = {where for where, results in filters if _hits(results)}
+        stages = stages or {where for where, _ in filters}
+        about_prompt = "your prompt" in message.lower()
+        stage = stages.pop() if len(stages) == 1 else "input" if about_prompt else None
+    return (stage if stage in ("input", "output") else "unknown"), categories
+
+
+def filtered(prompt: Any, content: Any) -> ImageFailure | None:
+    """The slot that Azure's filters of the *prompt* and of the *content* left empty."""
+    stages: tuple[tuple[Stage, Any], ...] = (("input", prompt), ("output", content))
+    for stage, results in stages:
+        if hits := _hits(results):
+            return ImageFailure(
+                kind="refused",
+                reason=f"the content filter stopped it: {', '.join(hits)}",
+                code="content_filter",
+                stage=stage,
+                categories=hits,
+            )
+    return None
 
 
 def failure(said: Mapping[str, Any]) -> ImageFailure:
@@ -205,8 +259,31 @@ def judge(response: HttpResponse) -> Verdict | None:
     return None
 
 
-def _filtered(one: object) -> bool:
-    return isinstance(one, Mapping) and bool(one.get("filtered"))
+def _filters(said: Mapping[str, Any]) -> Iterator[tuple[Stage, Any]]:
+    """Azure's filter results in *said*, each with the stage that it looked at."""
+    for name in ("content_filter_results", "content_filter_result", "prompt_filter_results"):
+        if isinstance(said.get(name), Mapping):
+            yield "input", said[name]
+    listed = said.get("content_filters")
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, Mapping):
+            prompt = one.get("source_type") == "prompt"
+            yield "input" if prompt else "output", one.get("content_filter_results")
+
+
+def _hits(results: Any) -> tuple[str, ...]:
+    """The categories that *results* stopped something for."""
+    if not isinstance(results, Mapping):
+        return ()
+    return tuple(
+        str(name)
+        for name, one in results.items()
+        if isinstance(one, Mapping) and one.get("filtered")
+    )
+
+
+def _is_azure(headers: Mapping[str, str]) -> bool:
+    return "apim-request-id" in headers or "x-ms-region" in headers
 
 
 def _headers(said: Mapping[str, Any]) -> dict[str, str]:

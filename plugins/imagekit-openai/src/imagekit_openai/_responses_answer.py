@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
-from imagekit import Image, ImageFailure, ImageRequest, ImageResponse, Notice, State, Usage
+from imagekit import Image, ImageFailure, ImageResponse, Notice, State, Usage
 from imagekit.provider import HttpResponse
 
-from ._lenient import Said, pictured
+from ._lenient import Said, Wanted, pictured
 from ._models import IMAGE_MODEL
-from ._readings import SvgTokens, Tokens, moment, rate_limits, request_ids, usage
+from ._readings import SvgTokens, Tokens, moment, served, told, usage
 from ._refusals import envelope, error_of, failure
 from ._responses_request import NAME
 
@@ -45,6 +45,11 @@ class Item(BaseModel):
     svg_usage: Said[SvgTokens] = None
     content: Said[list[Said[_Content]]] = None
 
+    @property
+    def made(self) -> bool:
+        """Whether it says that it is a call that came to a picture."""
+        return self.type == CALL and self.status == "completed" and not self.error
+
     def picture(self) -> Image | ImageFailure | None:
         """A call's picture; whether it has one is what counts, not the status it claims."""
         kept = {"action", "background", "output_format", "quality", "size"}
@@ -52,6 +57,10 @@ class Item(BaseModel):
         return pictured(
             self.result, id=self.id, revised_prompt=self.revised_prompt or None, echo=echo
         )
+
+
+class _Conversation(BaseModel):
+    id: Said[str] = None
 
 
 class _ToolUsage(BaseModel):
@@ -70,6 +79,7 @@ class Body(BaseModel):
     created_at: Said[float] = None
     model: Said[str] = None
     store: Said[bool] = None
+    conversation: Said[str | _Conversation] = None
     output: Said[list[Said[Item]]] = None
     usage: Said[Tokens] = None
     tool_usage: Said[_ToolUsage] = None
@@ -184,7 +194,7 @@ class Seen:
 
 
 def decode(
-    body: Body, response: HttpResponse, request: ImageRequest, seen: Seen | None = None
+    body: Body, response: HttpResponse, request: Wanted, seen: Seen | None = None
 ) -> ImageResponse:
     """A finished response object as an `ImageResponse`; *seen* is what came before it.
 
@@ -223,18 +233,20 @@ def decode(
         usage=_usage(body, calls),
         notices=_unfinished(body) if images else (),
         created=moment(body.created_at),
-        request_ids=request_ids(response.headers),
-        rate_limits=rate_limits(response.headers),
         state=_state(body, images),
+        **told(response.headers),
         metadata={
-            name: value
-            for name, value in {
-                "response_id": body.id,
-                "conversation_model": body.model,
-                "status": body.status,
-                "safety_identifier": body.safety_identifier,
-            }.items()
-            if value is not None
+            **served(response.headers),
+            **{
+                name: value
+                for name, value in {
+                    "response_id": body.id,
+                    "conversation_model": body.model,
+                    "status": body.status,
+                    "safety_identifier": body.safety_identifier,
+                }.items()
+                if value is not None
+            },
         },
     )
 
@@ -254,7 +266,9 @@ def _why(body: Body, text: str, refusal: str, item: Item | None) -> ImageFailure
         reason = f"the response ended {body.status}: {why or 'no reason'}"
         return ImageFailure(kind="failed", reason=reason, code=why)
     if item is not None:
-        return ImageFailure(kind="failed", reason=f"the image call ended {item.status} and empty")
+        made = "; the picture was made, and is not in the answer" if item.made else ""
+        reason = f"the image call ended {item.status} and empty{made}"
+        return ImageFailure(kind="failed", reason=reason)
     said = f"the model answered in words: {text[:200]!r}" if text else "the model made no picture"
     return ImageFailure(kind="missing", reason=said)
 
@@ -288,4 +302,9 @@ def _state(body: Body, images: list[Image]) -> State | None:
             items = [{"type": "reasoning", "id": item.id, "summary": []}]
     if images[0].id:
         items = [*items, {"type": CALL, "id": images[0].id}]
-    return State(provider=NAME, payload={"response_id": body.id, "items": items})
+    said = body.conversation
+    kept = said.id if isinstance(said, _Conversation) else said
+    payload: dict[str, JsonValue] = {"response_id": body.id, "items": items}
+    if kept:
+        payload["conversation"] = kept
+    return State(provider=NAME, payload=payload)

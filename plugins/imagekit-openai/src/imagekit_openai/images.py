@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -34,13 +34,14 @@ from imagekit.provider import (
 
 from . import _images_request as wire
 from ._account import Account
-from ._dialect import Dialect
+from ._batches import Batching
 from ._events import Events, is_stream
-from ._lenient import Said, pictured, read
+from ._expiry import expires
+from ._lenient import Said, Wanted, pictured, read
 from ._models import IMAGE_MODEL
 from ._notices import WHOLE, emulated
-from ._readings import SvgTokens, Tokens, moment, rate_limits, request_ids, usage
-from ._refusals import envelope, error_from, error_of, failure
+from ._readings import SvgTokens, Tokens, moment, served, told, usage
+from ._refusals import envelope, error_from, error_of, failure, filtered
 
 
 class _Datum(BaseModel):
@@ -49,6 +50,8 @@ class _Datum(BaseModel):
     b64_json: Any = None
     url: Said[str] = None
     revised_prompt: Said[str] = None
+    content_filter_results: Any = None
+    prompt_filter_results: Any = None
 
 
 class _Effective(BaseModel):
@@ -79,13 +82,17 @@ class _Event(_Datum, _Effective):
     created_at: Said[float] = None
 
 
-def decode(response: HttpResponse, request: ImageRequest) -> ImageResponse:
+def decode(response: HttpResponse, request: Wanted) -> ImageResponse:
     """A whole answer as an `ImageResponse`, one slot for each entry of its `data`."""
     if not response.ok:
         raise error_from(response)
-    answer = response.json()
+    return decoded(response.json(), response, request)
+
+
+def decoded(answer: Any, response: HttpResponse, request: Wanted) -> ImageResponse:
+    """The same, of a body that has been read already."""
     body = read(_Body, answer)
-    slots = [_slot(datum or _Datum(), body) for datum in body.data or ()]
+    slots = [_slot(datum or _Datum(), body, body.created) for datum in body.data or ()]
     wrong = envelope(answer) if isinstance(answer, Mapping) and answer.get("error") else {}
     if wrong and not any(isinstance(slot, Image) for slot in slots):
         raise error_of(wrong, response)
@@ -94,7 +101,7 @@ def decode(response: HttpResponse, request: ImageRequest) -> ImageResponse:
     return _finished(slots, body, body.created, response, request)
 
 
-def _slot(datum: _Datum, said: _Effective) -> Image | ImageFailure:
+def _slot(datum: _Datum, said: _Effective, created: float | None) -> Image | ImageFailure:
     about: dict[str, Any] = {"revised_prompt": datum.revised_prompt, "echo": said.echo()}
     found = pictured(datum.b64_json, **about)
     if datum.url and datum.url.startswith("data:"):
@@ -103,8 +110,10 @@ def _slot(datum: _Datum, said: _Effective) -> Image | ImageFailure:
         found = inside or found
     elif datum.url:
         data = found.data if isinstance(found, Image) else None
-        return Image(data=data, url=datum.url, **about)
-    return found or ImageFailure(kind="missing", reason="the entry holds no picture")
+        until = expires(datum.url, moment(created))
+        return Image(data=data, url=datum.url, expires_at=until, **about)
+    stopped = filtered(datum.prompt_filter_results, datum.content_filter_results)
+    return found or stopped or ImageFailure(kind="missing", reason="the entry holds no picture")
 
 
 def _finished(
@@ -112,16 +121,18 @@ def _finished(
     said: _Effective,
     created: float | None,
     response: HttpResponse,
-    request: ImageRequest,
+    request: Wanted,
 ) -> ImageResponse:
     return ImageResponse(
         slots=tuple(slots),
         model=request.model or IMAGE_MODEL,
         usage=usage(said.usage, [said.svg_usage] if said.svg_usage else ()),
         created=moment(created),
-        request_ids=request_ids(response.headers),
-        rate_limits=rate_limits(response.headers),
-        metadata={"safety_identifier": said.safety_identifier} if said.safety_identifier else {},
+        metadata={
+            **served(response.headers),
+            **({"safety_identifier": said.safety_identifier} if said.safety_identifier else {}),
+        },
+        **told(response.headers),
     )
 
 
@@ -136,7 +147,7 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
             if isinstance(preview, Image):
                 yield from emit(PartialImage(step=event.partial_image_index or 0, image=preview))
         elif kind.endswith(".completed"):
-            slot = _slot(event, event)
+            slot = _slot(event, event, event.created_at)
             if isinstance(slot, Image):
                 yield from emit(ImageReady(image=slot))
             return _finished([slot], event, event.created_at, opened, request)
@@ -150,7 +161,7 @@ def _answered(request: ImageRequest, answer: HttpResponse) -> Flow:
     return decode(answer, request)
 
 
-class OpenAIImages(Dialect):
+class OpenAIImages(Batching):
     """The Images API of OpenAI, or of a server that speaks it."""
 
     def capabilities(self, model: str | None) -> Capabilities:
@@ -169,10 +180,8 @@ class OpenAIImages(Dialect):
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Ask for the pictures; watch them come where that can be."""
         if request.state is not None:
-            raise UnsupportedRequestError(
-                "the Images API keeps no state: pass the earlier picture in images=, or continue "
-                "with the provider that gave the state"
-            )
+            raise _stateless()
+        request = self._meant(request)
         yield from self._warned(request, stream=stream)
         if request.output_format == "svg":
             return (yield from split(request, 1, self._whole))
@@ -181,11 +190,38 @@ class OpenAIImages(Dialect):
         asked = yield from self._request(request, stream=True)
         return (yield from _answered(request, (yield from open_stream(asked))))
 
+    def batch(self, requests: Sequence[ImageRequest]) -> Flow:
+        """Have *requests* answered as one batch, and wait for it."""
+        # An SVG is made one at a time.
+        parts = [part for request in requests for part in _svgs(request)]
+        return super().batch(parts)
+
+    def _line(self, request: ImageRequest) -> HttpRequest:
+        if request.state is not None:
+            raise _stateless()
+        if request.operation == "generate":
+            return wire.generation(request, stream=False)
+        if request.operation == "variation":
+            if self._account.settings.variations:
+                raise UnsupportedRequestError("a batch makes no variations: ask for an edit")
+            request = request.model_copy(update={"prompt": wire.VARIATION})
+        return wire.edit(request, stream=False)
+
+    def _read(self, body: Any, head: HttpResponse, wanted: Wanted) -> ImageResponse:
+        return decoded(body, head, wanted)
+
     def _whole(self, request: ImageRequest) -> Flow:
         asked = yield from self._request(request, stream=False)
         return (yield from _answered(request, (yield from send(asked))))
 
     def _request(self, request: ImageRequest, *, stream: bool) -> Effects[HttpRequest]:
+        site = self._account.azure
+        if site is None:
+            return (yield from self._encoded(request, stream=stream))
+        asked = yield from self._encoded(site.images(request), stream=stream)
+        return site.sent(asked, request)
+
+    def _encoded(self, request: ImageRequest, *, stream: bool) -> Effects[HttpRequest]:
         name = self._account.settings.image_field
         if request.operation == "generate":
             return wire.generation(request, stream=stream)
@@ -196,6 +232,19 @@ class OpenAIImages(Dialect):
             yield from notice(emulated(wire.VARIATION))
         form_only = not self._account.at_home
         return wire.edit(request, stream=stream, image_field=name, form_only=form_only)
+
+
+def _stateless() -> UnsupportedRequestError:
+    return UnsupportedRequestError(
+        "the Images API keeps no state: pass the earlier picture in images=, or continue with the "
+        "provider that gave the state"
+    )
+
+
+def _svgs(request: ImageRequest) -> list[ImageRequest]:
+    if request.output_format != "svg":
+        return [request]
+    return [request.model_copy(update={"n": 1})] * request.n
 
 
 @hookimpl

@@ -1,1 +1,1 @@
-"""The dialect that the server speaks: OpenAI's Images and Responses APIs, as far as pictures go."""
+"""The dialect that the server speaks: OpenAI's Images, Responses and Batch APIs for pictures."""

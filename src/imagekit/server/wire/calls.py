@@ -114,9 +114,7 @@ class Call:
 
     async def _made(self) -> None:
         service = self._service
-        response = await service.client.run(
-            self.wanted, provider=self.target.provider, deadline=service.limits.request
-        )
+        response = await service.client.run(self.wanted, **service.how(self.target))
         self.notices += [public(one) for one in response.notices]
         for index, slot in enumerate(response.slots):
             self.telling.see(
@@ -128,9 +126,7 @@ class Call:
 
     async def _watched(self) -> None:
         service = self._service
-        stream = service.client.stream(
-            self.wanted, provider=self.target.provider, deadline=service.limits.request
-        )
+        stream = service.client.stream(self.wanted, **service.how(self.target))
         async with stream:
             async for event in stream:
                 if isinstance(event, Noticed):

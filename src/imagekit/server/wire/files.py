@@ -1,26 +1,26 @@
-"""The Files API, as far as pictures are given by a file's id."""
+"""The Files API: pictures that are given by their ids, and the files of batches."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import time
-import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from .._service import Service
 from .answers import Answer
+from .filing import Expiry, Filing, Seconds
 from .inputs import VIEWABLE, Inputs, form_of, held, texts
+from .lines import looks_right
 from .reading import Wire, nested, read
 from .refusals import invalid, not_found
 
 FILE = re.compile("file")
-PURPOSES = ("vision", "user_data", "assistants")
+PICTURES, BATCH = ("vision", "user_data", "assistants"), "batch"
+T = TypeVar("T")
 
 
 def _number(said: object) -> object:
@@ -28,9 +28,8 @@ def _number(said: object) -> object:
     return int(said) if isinstance(said, str) and said.isdecimal() and len(said) < 10 else said
 
 
-class _Expiry(Wire):
-    anchor: Literal["created_at"]
-    seconds: Annotated[int, BeforeValidator(_number), Field(ge=3600, le=2_592_000)]
+class _Expiry(Expiry):
+    seconds: Annotated[Seconds, BeforeValidator(_number)]
 
 
 class _Upload(Wire):
@@ -52,8 +51,8 @@ class Files:
         self._service = service
 
     async def create(self, request: Request) -> Answer:
-        """Keep a picture."""
-        service, owner = self._service, str(request.scope["imagekit"].owner)
+        """Keep a picture, or what a batch is to ask."""
+        service = self._service
         async with form_of(request, service.limits) as form:
             said = read(_Upload, nested(texts(form, but=FILE), _Upload))
             parts = form.getlist("file")
@@ -63,40 +62,29 @@ class Files:
                     "Missing required parameter: 'file'.", "file", "missing_required_parameter"
                 )
             name = (getattr(parts[0], "filename", None) or "upload").replace("\\", "/")
-        if said.purpose not in PURPOSES:
-            listed = "', '".join(PURPOSES)
+        if said.purpose not in (*PICTURES, BATCH):
+            listed = "', '".join((*PICTURES, BATCH))
             raise invalid(f"'purpose' is one of '{listed}'.", "purpose")
-        Inputs(service.limits, service.kept, owner).picture(data, "file", kinds=VIEWABLE)
+        if said.purpose in PICTURES:
+            Inputs(service.limits, service.kept, _owner(request)).picture(
+                data, "file", kinds=VIEWABLE
+            )
+        elif not looks_right(data):
+            raise invalid("Invalid file format for Batch API. Must be .jsonl", code=None)
         most = said.expires_after.seconds if said.expires_after is not None else math.inf
         seconds = min(service.limits.kept, most)
-        id, now = f"file-{uuid.uuid4().hex}", int(time.time())
-        about = {
-            "id": id,
-            "object": "file",
-            "bytes": len(data),
-            "created_at": now,
-            "expires_at": now + int(seconds),
-            "filename": name.rpartition("/")[2][:255],
-            "purpose": said.purpose,
-            "status": "processed",
-        }
-        await service.kept.put("file", id, owner, data, seconds)
-        await service.kept.put("about", id, owner, json.dumps(about).encode(), seconds)
-        return Answer(about)
+        last = name.rpartition("/")[2][:255]
+        return Answer(await self._filing(request).keep(data, last, said.purpose, seconds))
 
     async def list(self, request: Request) -> Answer:
         """The caller's files, newest first where nothing else is asked."""
-        owner = str(request.scope["imagekit"].owner)
+        filing = self._filing(request)
         asked = read(_Listing, nested(dict(request.query_params), _Listing))
-        ids = await self._service.kept.ids("about", owner)
+        ids = await self._service.kept.ids("about", _owner(request))
         ids = ids if asked.order == "asc" else ids[::-1]
         if asked.after in ids:
             ids = ids[ids.index(asked.after) + 1 :]
-        found = [
-            json.loads(about)
-            for id in ids
-            if (about := await self._service.kept.get("about", id, owner)) is not None
-        ]
+        found = [about for id in ids if (about := await filing.about(id)) is not None]
         found = [one for one in found if asked.purpose in (None, one["purpose"])]
         page = found[: asked.limit]
         ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {}
@@ -105,28 +93,35 @@ class Files:
 
     async def retrieve(self, request: Request) -> Answer:
         """What is known of a file."""
-        return Answer(json.loads(await self._found("about", request)))
+        id = request.path_params["id"]
+        return Answer(_there(await self._filing(request).about(id), id))
 
     async def content(self, request: Request) -> Response:
         """The file itself."""
-        data = await self._found("file", request)
-        return Response(
-            data,
-            media_type="application/octet-stream",
-            headers={"content-disposition": "attachment"},
-        )
+        id, filing = request.path_params["id"], self._filing(request)
+        kind, headers = "application/octet-stream", {"content-disposition": "attachment"}
+        joined = await filing.joined(id)
+        if joined is not None:
+            return StreamingResponse(joined, media_type=kind, headers=headers)
+        data = _there(await filing.whole(id), id)
+        return Response(data, media_type=kind, headers=headers)
 
     async def delete(self, request: Request) -> Answer:
         """Forget a file."""
-        id, owner = request.path_params["id"], str(request.scope["imagekit"].owner)
-        await self._found("about", request)
-        for kind in ("file", "about"):
-            await self._service.kept.delete(kind, id, owner)
+        id, filing = request.path_params["id"], self._filing(request)
+        _there(await filing.about(id), id)
+        await filing.forget(id)
         return Answer({"id": id, "object": "file", "deleted": True})
 
-    async def _found(self, kind: str, request: Request) -> bytes:
-        id, owner = request.path_params["id"], str(request.scope["imagekit"].owner)
-        data = await self._service.kept.get(kind, id, owner)
-        if data is None:
-            raise not_found(f"No such File object: {id[:100]}", param="id")
-        return data
+    def _filing(self, request: Request) -> Filing:
+        return Filing(self._service.kept, _owner(request))
+
+
+def _owner(request: Request) -> str:
+    return str(request.scope["imagekit"].owner)
+
+
+def _there(found: T | None, id: str) -> T:
+    if found is None:
+        raise not_found(f"No such File object: {id[:100]}", param="id")
+    return found

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..._calls import request_of
-from ..._errors import ImagekitError
 from ..._events import Completed, Noticed, PartialImage
 from ..._image import Image, ImageInput, Mask
 from ..._media import extension
@@ -24,14 +23,14 @@ from .._following import EventStream, comments, frame
 from .._log import Record, logger
 from .._routes import Target
 from .._runs import EndedError, Run, unless_gone
-from .._service import Service, logged, note, tell
+from .._service import Service, note, refusal_of, tell
 from . import usage
 from .answers import Answer
 from .fields import Asked, Drawn, Edit, EditJson, Generation, Variation, flat
 from .inputs import Inputs, form_of, texts
 from .notices import header_of, notices_of, public
 from .reading import json_of, nested, read
-from .refusals import BROKEN, ENDED, Refusal, RefusedError, invalid, not_found
+from .refusals import Refusal, RefusedError, invalid, not_found
 
 QUALITIES = ("low", "medium", "high", "xhigh", "max")
 
@@ -281,11 +280,8 @@ class _Telling:
 
     async def tell(self) -> None:
         """Make the call; say what happens as it does."""
-        limits, target = self._service.limits, self._target
         try:
-            stream = self._service.client.stream(
-                self._wanted, provider=target.provider, deadline=limits.request
-            )
+            stream = self._service.client.stream(self._wanted, **self._service.how(self._target))
             async with stream:
                 async for event in stream:
                     self._see(event)
@@ -299,17 +295,9 @@ class _Telling:
     def _fail(self, error: Exception) -> None:
         # Whoever has been sent a frame is told in another; everybody else, by a status.
         if self._run.open or self._run.frames:
-            refusal = self._refusal(error)
+            refusal = refusal_of(self._record, error)
             self._run.say(frame({"type": "error", "error": refusal.error}))
         self._run.finish(error)
-
-    def _refusal(self, error: Exception) -> Refusal:
-        if isinstance(error, ImagekitError):
-            return logged(self._record, error)
-        if isinstance(error, EndedError):
-            return ENDED
-        logger.error("%s failed", self._record.id, exc_info=error)
-        return BROKEN
 
     def _see(self, event: object) -> None:
         match event:

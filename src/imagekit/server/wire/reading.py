@@ -58,7 +58,7 @@ async def json_of(request: Request) -> dict[str, Any]:
         )
         raise RefusedError(Refusal(415, message, code="unsupported_content_type"))
     try:
-        found = _parsed(await request.body())
+        found = parsed(await request.body())
     except (ValueError, RecursionError):
         raise invalid("We could not parse the JSON body of your request.", code=None) from None
     if not isinstance(found, dict):
@@ -66,9 +66,9 @@ async def json_of(request: Request) -> dict[str, Any]:
     return found
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
     """What *body* says, if it is neither too much nor too deep, and can be told again: Python
-    reads infinite numbers and halves of characters.
+    reads infinite numbers and halves of characters. Else a ValueError or a RecursionError.
     """
     # Before it is read: millions of values take seconds, in which nobody else is answered.
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._response import Usage, UsageItem
@@ -84,3 +84,33 @@ def of_conversation(usage: Usage | None) -> dict[str, Any] | None:
         "output_tokens_details": {"reasoning_tokens": _sum(items, detail="reasoning")},
         "total_tokens": _sum(items),
     }
+
+
+def added(total: dict[str, Any] | None, said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a batch has used, with what one more answer says; None where none says anything."""
+    by_tools = (said.get("tool_usage") or {}).get("image_gen")
+    for one in (said.get("usage"), said.get("svg_usage"), by_tools):
+        if one is None:
+            continue
+        into, out = (one.get(f"{way}_tokens_details", {}) for way in ("input", "output"))
+        thought = out.get("reasoning_tokens", 0) + one.get("reasoning_tokens", 0)
+        before = total or _NO_BATCH
+        total = {
+            **{name: before[name] + one[name] for name in _COUNTS},
+            "input_tokens_details": {
+                "cached_tokens": before["input_tokens_details"]["cached_tokens"]
+                + into.get("cached_tokens", 0)
+            },
+            "output_tokens_details": {
+                "reasoning_tokens": before["output_tokens_details"]["reasoning_tokens"] + thought
+            },
+        }
+    return total
+
+
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+_NO_BATCH: dict[str, Any] = {
+    **dict.fromkeys(_COUNTS, 0),
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 0},
+}

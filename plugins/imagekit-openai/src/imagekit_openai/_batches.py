@@ -1,0 +1,451 @@
+"""Batches: a file of requests, answered later and for less, each line as a call would be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from imagekit import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    ImageInput,
+    ImagekitError,
+    ImageRequest,
+    ImageResponse,
+    InvalidRequestError,
+    Mask,
+    NoImageError,
+    Notice,
+    Progress,
+    ProtocolError,
+    ProviderError,
+    Queued,
+    RequestError,
+    TransportError,
+    UnsupportedRequestError,
+)
+from imagekit.provider import (
+    Effects,
+    Flow,
+    HttpRequest,
+    HttpResponse,
+    Part,
+    checkpoint,
+    emit,
+    gather,
+    merged,
+    notice,
+    open_stream,
+    receive_line,
+    send,
+    sleep,
+)
+
+from ._beside import file_url, part_of, removed, uploaded
+from ._dialect import Dialect
+from ._images_request import VARIATION, reference
+from ._jobs import Pace, fetched, looked
+from ._lenient import Said, Wanted, read
+from ._models import IMAGE_MODEL
+from ._notices import emulated
+from ._refusals import envelope, error_from, error_of
+
+# From the types of the official Python SDK 3.52.0 (2026-11-16).
+MOST_LINES, MOST_BYTES = 50_000, 200_000_000
+# Input pictures travel in the lines while all of them together are no larger, in bytes: then none
+# of them is longer as a data URL than the 20,971,520 characters of one (OpenAI's description of
+# 2026-08-21), and the file is a tenth of what it may be. Larger ones are uploaded first, each once.
+INLINE = 15_000_000
+# What tokens cost in a batch, of what they cost else.
+PRICE_FACTOR, PRICE_SOURCE, PRICE_AS_OF = "0.5", "genai-prices 0.2.3", date(2026, 10, 14)
+
+OVER = frozenset({"completed", "failed", "expired", "cancelled"})
+# Codes of lines that were never begun.
+NOT_BEGUN = frozenset({"batch_expired", "batch_cancelled"})
+# How often a file that breaks off is read from its beginning again.
+READS = 3
+_NAME = "request-"
+
+
+class Handle(BaseModel):
+    """From what a batch can be finished: its files, and the pictures of each line."""
+
+    batch_id: str
+    input: str
+    uploads: tuple[str, ...] = ()
+    model: str
+    counts: tuple[int, ...]
+
+
+class _Wanted(BaseModel):
+    n: int
+    model: str | None
+
+
+class _Wrong(BaseModel):
+    code: Said[str] = None
+    line: Said[int] = None
+    message: Said[str] = None
+    param: Said[str] = None
+
+
+class _Errors(BaseModel):
+    data: Said[list[Said[_Wrong]]] = None
+
+
+class _Counts(BaseModel):
+    total: Said[int] = None
+    completed: Said[int] = None
+    failed: Said[int] = None
+
+
+class _Batch(BaseModel):
+    id: Said[str] = None
+    status: Said[str] = None
+    output_file_id: Said[str] = None
+    error_file_id: Said[str] = None
+    errors: Said[_Errors] = None
+    request_counts: Said[_Counts] = None
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        counts = self.request_counts or _Counts()
+        done = (counts.completed or 0) + (counts.failed or 0)
+        return Progress(step=done, total=counts.total or None, message=f"the batch: {self.status}")
+
+
+class _Answer(BaseModel):
+    status_code: Said[int] = None
+    request_id: Said[str] = None
+    headers: Said[Mapping[str, Said[str]]] = None
+    body: Any = None
+
+
+class _Line(BaseModel):
+    custom_id: Said[str] = None
+    response: Said[_Answer] = None
+    error: Any = None
+
+
+class Batching(Dialect, ABC):
+    """A dialect whose requests can be the lines of a batch."""
+
+    @abstractmethod
+    def _line(self, request: ImageRequest) -> HttpRequest:
+        """*request*, whose pictures are references, as one request in JSON."""
+
+    @abstractmethod
+    def _read(self, body: Any, head: HttpResponse, wanted: Wanted) -> ImageResponse:
+        """What the answer to a line came to."""
+
+    def batch(self, requests: Sequence[ImageRequest]) -> Flow:
+        """Have *requests* answered as one batch, and wait for it."""
+        if self._account.azure is not None:
+            raise UnsupportedRequestError("Azure's batches are not known to make pictures")
+        pictures = {id: one for request in requests for id, one in _pictures(request)}
+        size = sum(len(one.data or b"") for request in requests for _, one in _pictures(request))
+        if size <= INLINE:
+            stand_ins = {
+                id: ImageInput(url=reference(one)["image_url"]) for id, one in pictures.items()
+            }
+            pictures = {}
+        else:
+            stand_ins = {id: ImageInput(file_id=f"file-{id[:24]}") for id in pictures}
+        # Everything that can be wrong is found before anything is uploaded.
+        endpoint, _ = self._file(requests, stand_ins)
+        yield from self._warned(requests[0], stream=False)
+        for found in self._told(requests):
+            yield from notice(found)
+        uploads = yield from _all_uploaded(pictures)
+        stand_ins |= {id: ImageInput(file_id=file) for id, file in uploads.items()}
+        files = list(uploads.values())
+        begun = False
+        try:
+            _, data = self._file(requests, stand_ins)
+            part = Part("file", data, "imagekit-batch.jsonl", "application/jsonl")
+            files.insert(0, (yield from uploaded(part, "batch")).id)
+            begun = True
+            batch_id = yield from _created(files[0], endpoint)
+        except ImagekitError as error:
+            # A batch that may have been begun needs its files.
+            if not begun or error.billed == "no" or isinstance(error, ConnectionFailedError):
+                yield from _dropped(files)
+            raise
+        handle = Handle(
+            batch_id=batch_id,
+            input=files[0],
+            uploads=tuple(files[1:]),
+            model=requests[0].model or IMAGE_MODEL,
+            counts=tuple(request.n for request in requests),
+        )
+        return (yield from self._finished(handle))
+
+    def resume(self, handle: Mapping[str, Any]) -> Flow:
+        """Wait for a batch."""
+        return (yield from self._finished(_handle(handle)))
+
+    def cancel(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """End a batch; one that has ended is left as it is."""
+        url = _url(_handle(handle).batch_id)
+        batch = read(_Batch, (yield from fetched(HttpRequest("GET", url))).json())
+        if batch.status in OVER or batch.status == "cancelling":
+            return
+        answer = yield from send(HttpRequest("POST", f"{url}/cancel", billable=False))
+        if answer.ok:
+            return
+        now = read(_Batch, (yield from fetched(HttpRequest("GET", url))).json())
+        if now.status not in OVER:
+            raise error_from(answer)
+
+    def delete(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """Delete all files of a batch that has ended, or one file."""
+        if "batch_id" not in handle:
+            return (yield from super().delete(handle))
+        known = _handle(handle)
+        answer = yield from send(HttpRequest("GET", _url(known.batch_id)))
+        if not answer.ok and answer.status != 404:
+            raise error_from(answer)
+        batch = read(_Batch, answer.json()) if answer.ok else _Batch(status="completed")
+        if batch.status not in OVER:
+            raise RequestError(
+                f"the batch is {batch.status}: cancel it, and delete it when it has ended"
+            )
+        files = (batch.output_file_id, batch.error_file_id, known.input, *known.uploads)
+        for id in filter(None, files):
+            yield from removed(file_url(id))
+
+    def _file(
+        self, requests: Sequence[ImageRequest], stand_ins: Mapping[str, ImageInput]
+    ) -> tuple[str, bytes]:
+        """The endpoint that all *requests* are for, and the file that asks for them."""
+        if len(requests) > MOST_LINES:
+            raise RequestError(f"a batch takes {MOST_LINES} requests, not {len(requests)}")
+        lines, endpoints, models = [], set(), set()
+        for number, request in enumerate(requests):
+            if any(one.role == "markup" for one in request.images):
+                raise UnsupportedRequestError("a batch takes no markup, which travels in a form")
+            if request.partial_images and request.unsupported == "error":
+                raise UnsupportedRequestError("a batch shows no previews")
+            asked = self._line(_referring(request, stand_ins))
+            if wrong := [name for name in ("stream", "background") if asked.json.get(name)]:
+                raise UnsupportedRequestError(
+                    f"a batch takes no {wrong[0]!r}: it comes when it is done"
+                )
+            endpoints.add(asked.url)
+            models.add((request.model or IMAGE_MODEL, asked.json.get("model")))
+            line = {"custom_id": f"{_NAME}{number}", "method": "POST", "url": f"/v1{asked.url}"}
+            lines.append(json.dumps({**line, "body": asked.json}, separators=(",", ":")))
+        if len(endpoints) > 1:
+            raise RequestError(
+                "a batch is of one kind: give the edits and the generations a batch each"
+            )
+        if len(models) > 1:
+            named = ", ".join(sorted({str(one) for pair in models for one in pair}))
+            raise RequestError(f"a batch is one model's, and these are of several: {named}")
+        data = "".join(f"{line}\n" for line in lines).encode()
+        if len(data) > MOST_BYTES:
+            raise RequestError(f"a batch may be {MOST_BYTES} bytes long; this one is {len(data)}")
+        return f"/v1{endpoints.pop()}", data
+
+    def _told(self, requests: Sequence[ImageRequest]) -> Iterator[Notice]:
+        """What goes otherwise than asked, and the price."""
+        if any(request.operation == "variation" for request in requests):
+            yield emulated(VARIATION)
+        if shown := next((one.partial_images for one in requests if one.partial_images), None):
+            detail = "a batch shows no previews"
+            yield Notice(
+                kind="unsupported", feature="partial_images", detail=detail, wanted=str(shown)
+            )
+        if self._account.at_home:
+            detail = f"tokens cost half in a batch ({PRICE_SOURCE}, as of {PRICE_AS_OF})"
+            yield Notice(kind="other", feature="price", detail=detail, used=PRICE_FACTOR)
+
+    def _finished(self, handle: Handle) -> Flow:
+        """Look until a batch is over; what came of its lines, in their order."""
+        yield from checkpoint(handle.model_dump(mode="json"))
+        pace, told = Pace(5.0, 60.0), None
+        while True:
+            answer = yield from fetched(HttpRequest("GET", _url(handle.batch_id)))
+            batch = read(_Batch, answer.json())
+            if batch.status in OVER:
+                break
+            now = Queued() if batch.status == "validating" else batch.progress()
+            if now != told:
+                told = now
+                yield from emit(now)
+            yield from sleep(pace.wait(answer.headers))
+        found = yield from self._lines(handle, batch)
+        outcomes = [
+            found.get(place) or _unanswered(place, batch) for place in range(len(handle.counts))
+        ]
+        response = merged(outcomes, handle.counts)
+        about = {"batch_id": handle.batch_id, "status": str(batch.status)}
+        if self._account.at_home:
+            about |= {
+                "price_factor": PRICE_FACTOR,
+                "price_source": PRICE_SOURCE,
+                "price_as_of": PRICE_AS_OF.isoformat(),
+            }
+        return response.model_copy(update={"metadata": about})
+
+    def _lines(
+        self, handle: Handle, batch: _Batch
+    ) -> Effects[dict[int, ImageResponse | ImagekitError]]:
+        """What came of the lines that were answered, by their place."""
+        found: dict[int, ImageResponse | ImagekitError] = {}
+        for id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            pace, reads = Pace(0.5, 4.0), 0
+            while True:
+                try:
+                    yield from self._content(id, handle, found)
+                    break
+                except DeadlineExceededError:
+                    raise
+                except TransportError:
+                    reads += 1
+                    if reads == READS:
+                        raise
+                yield from sleep(pace.wait())
+        return found
+
+    def _content(
+        self, id: str, handle: Handle, found: dict[int, ImageResponse | ImagekitError]
+    ) -> Effects[None]:
+        asked = HttpRequest("GET", f"{file_url(id)}/content")
+        # By lines: all pictures of a batch, in base64, are more than one answer may be.
+        answer = yield from open_stream(asked, "lines")
+        if not answer.ok:
+            raise looked(answer)
+        while (text := (yield from receive_line())) is not None:
+            try:
+                line = read(_Line, json.loads(text))
+            except (ValueError, RecursionError, ProtocolError):
+                continue
+            place = _place(line.custom_id, len(handle.counts))
+            if place is not None and not isinstance(found.get(place), ImageResponse):
+                wanted = _Wanted(n=handle.counts[place], model=handle.model)
+                try:
+                    found[place] = self._outcome(line, wanted)
+                except ImagekitError as error:
+                    found[place] = error
+
+    def _outcome(self, line: _Line, wanted: _Wanted) -> ImageResponse:
+        """What one line came to, or the error that it tells."""
+        said = line.response
+        if said is None or said.status_code is None:
+            wrong = envelope({"error": line.error})
+            error = error_of(wrong)
+            error.billed = "no" if wrong.get("code") in NOT_BEGUN else None
+            raise error
+        ids = {"x-request-id": said.request_id} if said.request_id else {}
+        told = {name.lower(): one for name, one in (said.headers or {}).items() if one is not None}
+        head = HttpResponse(said.status_code, {**told, **ids, "content-type": "application/json"})
+        if not head.ok:
+            raise error_from(
+                HttpResponse(head.status, head.headers, json.dumps(said.body).encode())
+            )
+        return self._read(said.body, head, wanted)
+
+
+def _pictures(request: ImageRequest) -> Iterator[tuple[str, ImageInput]]:
+    """The pictures that *request* has the bytes of, by what they hold."""
+    masks = [request.mask.image] if request.mask else []
+    for one in (*request.images, *masks):
+        if one.data is not None:
+            yield _digest(one.data), one
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _referring(request: ImageRequest, stand_ins: Mapping[str, ImageInput]) -> ImageRequest:
+    """*request*, in which what has bytes is a reference."""
+
+    def referred(one: ImageInput) -> ImageInput:
+        return one if one.data is None else stand_ins[_digest(one.data)]
+
+    mask = request.mask
+    changes = {
+        "images": tuple(referred(one) for one in request.images),
+        "mask": mask and Mask(referred(mask.image), edit_where=mask.edit_where),
+    }
+    return request.model_copy(update=changes)
+
+
+def _all_uploaded(pictures: Mapping[str, ImageInput]) -> Effects[dict[str, str]]:
+    """The ids of *pictures*, uploaded; where one fails, none is left behind."""
+    flows = [uploaded(part_of(one), "vision", expires=True) for one in pictures.values()]
+    outcomes = yield from gather(flows, limit=4)
+    found = {
+        id: one.id
+        for id, one in zip(pictures, outcomes, strict=True)
+        if not isinstance(one, BaseException)
+    }
+    for one in outcomes:
+        if isinstance(one, BaseException):
+            yield from _dropped(list(found.values()))
+            raise one
+    return found
+
+
+def _dropped(files: Sequence[str]) -> Effects[None]:
+    """Delete what nobody will ask for; what cannot be deleted expires by itself."""
+    for id in files:
+        try:
+            yield from removed(file_url(id))
+        except ImagekitError:
+            continue
+
+
+def _created(file: str, endpoint: str) -> Effects[str]:
+    wire = {"input_file_id": file, "endpoint": endpoint, "completion_window": "24h"}
+    answer = yield from send(HttpRequest("POST", "/batches", json=wire))
+    if not answer.ok:
+        raise error_from(answer)
+    batch = read(_Batch, answer.json())
+    if not batch.id:
+        raise ProtocolError("the answer to a batch has no id to ask for it by")
+    return batch.id
+
+
+def _handle(given: Mapping[str, Any]) -> Handle:
+    try:
+        return Handle.model_validate(dict(given))
+    except ValidationError as error:
+        raise RequestError("this is no handle of a job that was begun here") from error
+
+
+def _url(batch_id: str) -> str:
+    return f"/batches/{quote(batch_id, safe='')}"
+
+
+def _place(name: str | None, count: int) -> int | None:
+    """Which request a line answers."""
+    number = (name or "").removeprefix(_NAME)
+    place = int(number) if number.isdecimal() and len(number) <= 6 else count
+    return place if place < count else None
+
+
+def _unanswered(place: int, batch: _Batch) -> ImagekitError:
+    """Why a request has no line of its own."""
+    wrong = [one for one in (batch.errors.data if batch.errors else None) or () if one]
+    own = next((one for one in wrong if one.line == place + 1), None)
+    if own is not None:
+        return InvalidRequestError(
+            own.message or "the batch finds the line wrong",
+            code=own.code,
+            param=own.param,
+            billed="no",
+        )
+    if batch.status == "failed":
+        first = next((one.message for one in wrong if one.message), "no reason given")
+        return ProviderError(f"the batch was not begun: {first}", billed="no")
+    return NoImageError(f"the batch ended {batch.status} without an answer to this request")

@@ -1,0 +1,211 @@
+"""What both providers keep, list and judge beside pictures: files, models, moderations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from imagekit import (
+    ImageInput,
+    ImageRequest,
+    ModelInfo,
+    Moderation,
+    ProtocolError,
+    RequestError,
+    StoredFile,
+    UnsupportedRequestError,
+)
+from imagekit.provider import Effects, HttpRequest, HttpResponse, Part, send
+
+from ._images_request import url
+from ._lenient import Said, read
+from ._readings import moment
+from ._refusals import error_from
+
+# From the types of the official Python SDK 3.52.0 (2026-11-16).
+MODERATION_MODEL = "omni-moderation-latest"
+# Seconds after which what is uploaded for one job is gone, should nobody delete it: what files of
+# batches have by default. From the same types.
+KEPT = 30 * 86_400
+# More pages than any account has: a server that turns its pages in a circle ends there.
+PAGES = 1000
+
+
+class _File(BaseModel):
+    id: Said[str] = None
+    filename: Said[str] = None
+    bytes: Said[int] = None
+    purpose: Said[str] = None
+    created_at: Said[float] = None
+    expires_at: Said[float] = None
+
+    def stored(self) -> StoredFile | None:
+        if not self.id:
+            return None
+        return StoredFile(
+            id=self.id,
+            name=self.filename,
+            size=self.bytes,
+            purpose=self.purpose,
+            created=moment(self.created_at),
+            expires_at=moment(self.expires_at),
+        )
+
+
+class _Files(BaseModel):
+    data: Said[list[Said[_File]]] = None
+    has_more: Said[bool] = None
+
+
+class _Model(BaseModel):
+    id: Said[str] = None
+    created: Said[float] = None
+    owned_by: Said[str] = None
+    shutdown_date: Said[date] = None
+
+
+class _Models(BaseModel):
+    data: Said[list[Said[_Model]]] = None
+
+
+class _Result(BaseModel):
+    flagged: Said[bool] = None
+    categories: Said[Mapping[str, Said[bool]]] = None
+    category_scores: Said[Mapping[str, Said[float]]] = None
+
+
+class _Moderated(BaseModel):
+    model: Said[str] = None
+    results: Said[list[_Result]] = None
+
+
+def uploaded(part: Part, purpose: str, *, expires: bool = False) -> Effects[StoredFile]:
+    """Give the other side a file; with *expires*, for as long as a job may take at most."""
+    form = [("purpose", purpose)]
+    if expires:
+        form += [("expires_after[anchor]", "created_at"), ("expires_after[seconds]", str(KEPT))]
+    # Keeping a file is not charged. Repeated, an upload whose answer was lost leaves at worst a
+    # second copy, as it would if the caller did it again.
+    asked = HttpRequest("POST", "/files", form=tuple(form), parts=(part,), billable=False)
+    stored = read(_File, (yield from _answered(asked)).json()).stored()
+    if stored is None:
+        raise ProtocolError("the answer to an upload names no file", billed="no")
+    return stored
+
+
+def removed(url: str) -> Effects[None]:
+    """Delete what is kept at *url*; what is gone already is as it should be."""
+    answer = yield from send(HttpRequest("DELETE", url))
+    if not answer.ok and answer.status != 404:
+        raise error_from(answer)
+
+
+def file_url(id: str) -> str:
+    """Where a file is kept."""
+    return f"/files/{quote(id, safe='')}"
+
+
+def part_of(given: ImageInput) -> Part:
+    """A picture as a file to upload: the type of the part is what its bytes are."""
+    kind = given.media_type or "application/octet-stream"
+    return Part("file", given.data or b"", given.filename, kind)
+
+
+class Beside:
+    """The small calls of an account."""
+
+    def upload(self, request: ImageRequest) -> Effects[StoredFile]:
+        """Keep the request's first picture, for pictures to be made of it."""
+        return uploaded(part_of(request.images[0]), "vision")
+
+    def list_files(self) -> Effects[tuple[StoredFile, ...]]:
+        """All files of the account, pictures or not."""
+        found: dict[str, StoredFile] = {}
+        after: dict[str, str] = {}
+        for _ in range(PAGES):
+            page = read(_Files, (yield from _answered(_get("/files", after))).json())
+            files = [file for one in page.data or () if one and (file := one.stored())]
+            new = {file.id: file for file in files if file.id not in found}
+            found |= new
+            if not page.has_more or not new:
+                break
+            after = {"after": files[-1].id}
+        return tuple(found.values())
+
+    def list_models(self) -> Effects[tuple[ModelInfo, ...]]:
+        """The models that the account may use, those that make no pictures among them."""
+        body = read(_Models, (yield from _answered(_get("/models"))).json())
+        return tuple(
+            ModelInfo(
+                id=one.id,
+                created=moment(one.created),
+                owner=one.owned_by,
+                shuts_down=one.shutdown_date,
+            )
+            for one in body.data or ()
+            if one and one.id
+        )
+
+    def moderate(self, request: ImageRequest) -> Effects[Moderation]:
+        """What the rules say of a prompt, of pictures, or of both together."""
+        content = list(_content(request))
+        wire = {
+            "model": request.model or MODERATION_MODEL,
+            "input": content if request.images else request.prompt,
+        }
+        # It is free of charge (OpenAI's moderation guide, 2026-05-02).
+        asked = HttpRequest("POST", "/moderations", json=wire, billable=False)
+        body = read(_Moderated, (yield from _answered(asked)).json())
+        if not body.results or any(one.flagged is None for one in body.results):
+            raise ProtocolError("the moderation does not say whether anything is flagged")
+        return _moderation(body, body.results)
+
+    def delete(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """Delete a file."""
+        if not isinstance(id := handle.get("file_id"), str):
+            raise RequestError("this names nothing that is kept here")
+        return (yield from removed(file_url(id)))
+
+
+def _get(url: str, query: Mapping[str, str] | None = None) -> HttpRequest:
+    return HttpRequest("GET", url, query=query or {})
+
+
+def _answered(asked: HttpRequest) -> Effects[HttpResponse]:
+    answer = yield from send(asked)
+    if not answer.ok:
+        raise error_from(answer)
+    return answer
+
+
+def _content(request: ImageRequest) -> Iterator[dict[str, Any]]:
+    if request.prompt:
+        yield {"type": "text", "text": request.prompt}
+    for given in request.images:
+        if given.file_id is not None:
+            raise UnsupportedRequestError(
+                "a moderation takes pictures as bytes or URLs, and no file that is kept"
+            )
+        yield {"type": "image_url", "image_url": {"url": url(given)}}
+
+
+def _moderation(body: _Moderated, results: list[_Result]) -> Moderation:
+    """All results as one: flagged where any is, with the highest score of each category."""
+    categories: dict[str, None] = {}
+    scores: dict[str, float] = {}
+    for one in results:
+        named = one.categories or {}
+        categories |= {name: None for name, objected in named.items() if objected}
+        for name, score in (one.category_scores or {}).items():
+            if score is not None:
+                scores[name] = max(score, scores.get(name, score))
+    return Moderation(
+        flagged=any(one.flagged for one in results),
+        categories=tuple(categories),
+        scores=scores,
+        model=body.model,
+    )
