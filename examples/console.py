@@ -41,8 +41,7 @@ def followed(stream: imagekit.Stream) -> imagekit.Image:
 
 def saved(image: imagekit.Image) -> Path:
     """Save *image* under a name that is still free."""
-    ending = str(image.media_type).removeprefix("image/").removesuffix("+xml")
-    names = (Path(f"picture-{number}.{ending}") for number in count(1))
+    names = (Path(f"picture-{number}.{image.extension}") for number in count(1))
     return image.save(next(name for name in names if not name.exists()))
 
 

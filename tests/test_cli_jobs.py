@@ -363,6 +363,7 @@ class TestWhatBreaksOff:
         assert files() == [name]
         result = run("resume", "-", input=Path(name).read_bytes())
         assert result.stderr.splitlines()[-1].endswith("imagekit resume image.job.json")
+        assert Job.model_validate_json(Path("image.job.json").read_bytes()).n == 1
 
     def test_pictures_that_came_are_saved_and_the_rest_can_be_finished(self) -> None:
         class Odd(cli_desk.Desk):

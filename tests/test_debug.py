@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -179,6 +180,24 @@ def test_streams_are_shown_event_by_event(driver: Driver) -> None:
     assert heads[0] == "[1] <- 200, a stream, after a while"
     assert heads[1].startswith('[1] <- partial: {"index": 0, "picture": "iVBOR')
     assert heads[3:] == ["[1] <- message: hello", "[1] <- end: {}", "[1] <- the end of the stream"]
+
+
+def test_streams_side_by_side_keep_their_numbers(driver: Driver) -> None:
+    able = Capabilities(streaming=True, max_images=1)
+
+    def service(request: httpx.Request) -> httpx.Response:
+        shade = json.loads(request.content)["n"]
+        body = sse("image", shade) + b"event: end\ndata: {}\n\n"
+        return httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})
+
+    out = io.StringIO()
+    fields = {"n": 8, "debug": out}
+    driver.stream("a cat", service, fields=fields, **settings(Streaming(able=able)))
+    heads = re.findall(r"^\[(\d+)\] (?:->|<-) (\w+)", out.getvalue(), re.M)
+    said: dict[str, list[str]] = {}
+    for number, word in heads:
+        said.setdefault(number, []).append(word)
+    assert list(said.values()) == [["POST", "200", "image", "end"]] * 8
 
 
 @pytest.mark.parametrize(

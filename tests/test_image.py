@@ -427,3 +427,11 @@ class TestProviderFile:
     def test_says_as_any_value_does_what_is_wrong_with_its_fields(self, given: object) -> None:
         with pytest.raises(ValidationError):
             ProviderFile.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("data", "ending"),
+    [(PNG, "png"), (b"\xff\xd8\xff\xe0", "jpg"), (b"<svg/>", "svg"), (b"?", "bin")],
+)
+def test_a_picture_knows_its_usual_ending(data: bytes, ending: str) -> None:
+    assert Image(data=data).extension == ending

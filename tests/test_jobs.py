@@ -404,6 +404,16 @@ def test_what_is_no_error_of_ours_costs_the_others_no_handle() -> None:
         parts_of([{"id": 1}, KeyboardInterrupt()], [1, 1])
 
 
+def test_what_all_parts_may_have_cost_is_the_worst_of_them() -> None:
+    from imagekit._jobs import parts_of
+
+    first, second = ProviderError("no", billed="no"), TransportError("gone", billed="possibly")
+    with pytest.raises(ProviderError) as found:
+        parts_of([first, second], [1, 1])
+    assert found.value is first
+    assert first.billed == "possibly"
+
+
 class TestResume:
     def test_errors_on_the_way_are_tried_again(self, driver: Driver) -> None:
         service = Service(GET=times(2, breaks))
@@ -454,6 +464,21 @@ class TestResume:
         with pytest.raises(imagekit.InvalidRequestError) as missing:
             driver.call(lambda c: c.resume(job), gone, **settings())
         assert missing.value.job is None
+
+    @pytest.mark.parametrize(("status", "over"), [(None, True), (200, True), (500, False)])
+    def test_a_job_that_failed_is_over_and_one_that_could_not_be_asked_is_not(
+        self, driver: Driver, status: int | None, over: bool
+    ) -> None:
+        class Failed(Desk):
+            def resume(self, handle: Mapping[str, Any]) -> Flow:
+                yield from send(HttpRequest("GET", f"/jobs/{handle['job']}"))
+                raise ProviderError("it failed", status=status)
+
+        service = Service()
+        job = submitted(driver, service)
+        with pytest.raises(ProviderError) as found:
+            driver.call(lambda c: c.resume(job), service, **settings(Failed()))
+        assert found.value.job == (None if over else job)
 
     def test_errors_may_be_carried(self, driver: Driver) -> None:
         service = Service(GET=answered(500, {}))

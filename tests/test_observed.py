@@ -286,6 +286,18 @@ class TestWhatWasExchanged:
         ended = (*told, ServerSentEvent("message", "[DONE]"), "a line", b"a piece")
         assert Exchange(OPEN, HttpResponse(200), ended).json() == {"id": 2}
 
+    def test_what_is_asked_beside_a_stream_has_no_part_in_it(self) -> None:
+        def flow() -> Flow:
+            yield from open_stream(OPEN)
+            yield from send(SEND)
+            yield from receive()
+            return ImageResponse(slots=())
+
+        events = [ServerSentEvent("a", "{}")]
+        around = observed(flow(), CALL, plugins().hook, Exchanges(keep=True))
+        played = play(around, HttpResponse(200), json_response(1), events=events)
+        assert [list(one.events) for one in played.response.raw] == [events, []]
+
     def test_what_is_kept_of_a_stream_without_a_request_is_nothing(self) -> None:
         def flow() -> Flow:
             yield from receive()

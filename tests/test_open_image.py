@@ -404,6 +404,10 @@ class TestFilesIn:
         both = self.edited(driver, (PNG, picture()))
         assert [one.data for one in both] == [PNG, picture()]
 
+    def test_an_image_that_is_a_url_yet_is_no_file(self, driver: Driver) -> None:
+        (found,) = self.edited(driver, [Image(url=FAR)])
+        assert found.data == PNG
+
     def test_data_cannot_hold_files(self) -> None:
         with pytest.raises(ValueError, match="images"):
             ImageRequest.model_validate({"prompt": "x", "images": [io.BytesIO(PNG)]})

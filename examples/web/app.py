@@ -1,7 +1,6 @@
 """A page that shows a picture while it is made, and the answers behind it."""
 
 import asyncio
-import base64
 import logging
 import math
 import os
@@ -59,7 +58,7 @@ class Made(BaseModel):
         """The picture of *response*; raises where there is none."""
         image = response.image
         return cls(
-            url=data_url(image),
+            url=image.to_data_url(),
             media_type=image.media_type,
             width=image.width,
             height=image.height,
@@ -67,11 +66,6 @@ class Made(BaseModel):
             seconds=response.timing.total if response.timing else None,
             notices=[str(notice) for notice in response.notices],
         )
-
-
-def data_url(image: imagekit.Image) -> str:
-    """A picture as text that a browser shows."""
-    return f"data:{image.media_type};base64,{base64.b64encode(image.read()).decode()}"
 
 
 def ours(
@@ -168,7 +162,7 @@ async def told(stream: Stream) -> AsyncIterator[ServerSentEvent]:
         async for event in stream:
             match event:
                 case imagekit.PartialImage():
-                    data = {"url": data_url(event.image), "step": event.step}
+                    data = {"url": event.image.to_data_url(), "step": event.step}
                     yield ServerSentEvent(event="preview", data=data)
                 case imagekit.Completed():
                     yield ServerSentEvent(event="picture", data=Made.of(event.response))

@@ -184,7 +184,8 @@ class Client(_Client):
         """
         if isinstance(given, Image):
             return self._done(self._calls.fetching(given, fields)).open()
-        asked, said, needs = _asked(given, {**fields, "fetch": True, "raise_on_error": True})
+        # The image of a response that carries an error raises it.
+        asked, said, needs = _asked(given, {**fields, "fetch": True})
         return self._made(asked, said, *needs).image.open()
 
     def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
@@ -370,7 +371,7 @@ class AsyncClient(_Client):
     ) -> ImageFile:
         if isinstance(given, Image):
             return (await self._done(self._calls.fetching(given, fields))).open()
-        asked, said, needs = _asked(given, {**fields, "fetch": True, "raise_on_error": True})
+        asked, said, needs = _asked(given, {**fields, "fetch": True})
         return (await self._made(asked, said, *needs)).image.open()
 
     async def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:

@@ -98,6 +98,11 @@ class Image(Value):
         """Type, size, transparency, animation and provenance, read from the bytes."""
         return facts(self.data) if self.data is not None else None
 
+    @property
+    def extension(self) -> str:
+        """The usual ending of a file of its type, without a dot: "png", "jpg" …"""
+        return extension(self.media_type)
+
     def read(self) -> bytes:
         """The bytes; raises `RequestError` when the picture is still only a URL."""
         if self.data is None:
