@@ -305,3 +305,25 @@ async def test_a_whole_call_may_be_made_in_a_task_group(echo: Echo) -> None:
     async with AsyncClient(**settings(echo)) as client, anyio.create_task_group() as group:
         group.start_soon(client.generate, "a cat")
     assert len(echo.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "model"),
+    [
+        ({"model": "mine"}, {}, "mine"),
+        ({"model": "mine"}, {"model": "its"}, "its"),
+        ({"model": "mine"}, {"provider": "other"}, "the profile's"),
+        ({}, {"model": "other:its"}, "its"),
+        ({}, {}, None),
+    ],
+)
+def test_capabilities_are_those_of_the_model_that_a_call_would_ask_for(
+    said: dict[str, str], asked: dict[str, str], model: str | None
+) -> None:
+    class Known(Echo):
+        def capabilities(self, model: str | None) -> Capabilities:
+            return Capabilities(model=model)
+
+    other = imagekit.Profile("other", provider="toy", defaults={"model": "the profile's"})
+    with Client(**{**settings(Known()), "profiles": [other], **said}) as client:
+        assert client.capabilities(**asked).model == model

@@ -328,6 +328,15 @@ class Calls:
         lacks = {name: fact for name, fact in known.items() if not getattr(response, name)}
         return response.model_copy(update=lacks).with_error(error)
 
+    def capabilities(self, provider: str | None, model: str | None) -> Capabilities:
+        """What *model* can do; without one, the model that a call would ask for."""
+        mine = provider in (None, self.providers.usual)
+        model = model or (self._defaults.get("model") if mine else None)
+        name, model = self.providers.chosen(provider, model)
+        return self.providers.capabilities(
+            name, model or self.providers.defaults(name).get("model")
+        )
+
     def _how(self, fields: Mapping[str, Any], model: str | None = None) -> _How:
         said = self._said(fields)
         name, _ = self.providers.chosen(said.get("provider"), model)

@@ -63,9 +63,8 @@ class _Client:
     def capabilities(
         self, model: str | None = None, *, provider: str | None = None
     ) -> Capabilities:
-        """What *model* can do; without one, what the provider's default model can."""
-        name, model = self._calls.providers.chosen(provider, model)
-        return self._calls.providers.capabilities(name, model)
+        """What *model* can do; without one, the model that a call would ask for."""
+        return self._calls.capabilities(provider, model)
 
     def _streamed(
         self, given: ImageRequest | Job | str, fields: Mapping[str, Any]
