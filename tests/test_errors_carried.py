@@ -180,8 +180,9 @@ def test_facts_of_the_exchange_are_the_responses_too(driver: Driver) -> None:
     assert response.processing_time == 0.25
     assert [one.status for one in response.http] == [429] * 3
     assert response.http == response.error.http
-    # It goes to JSON as every response does, without the error.
-    assert ImageResponse.model_validate_json(response.model_dump_json()).error is None
+    # It goes to JSON as every response does; of the error its slots tell the rest.
+    again = ImageResponse.model_validate_json(response.model_dump_json())
+    assert str(again.error) == str(response.error)
 
 
 def test_what_the_response_says_of_itself_stays(driver: Driver) -> None:
@@ -253,3 +254,26 @@ async def test_a_deadline_of_the_callers_own_is_not_carried(anyio_backend: str) 
         assert scope.cancelled_caught
         response = await client.generate("a cat", deadline=0.05)
         assert isinstance(response.error, imagekit.DeadlineExceededError)
+
+
+def test_a_response_with_a_failure_says_its_error_whoever_made_it() -> None:
+    failure = imagekit.ImageFailure(kind="refused", reason="no cats", categories=("cats",))
+    whole = imagekit.ImageResponse(slots=(imagekit.Image(data=picture(1)), failure))
+    again = imagekit.ImageResponse.model_validate_json(whole.model_dump_json())
+    assert isinstance(again.error, imagekit.ContentRejectedError)
+    assert (str(again.error), again.error.categories) == ("no cats", ("cats",))
+    assert again.error.response is again
+    assert again.image.data == picture(1)
+    assert imagekit.ImageResponse(slots=(imagekit.Image(data=picture(1)),)).error is None
+
+
+def test_a_carried_error_keeps_no_frames_alive_however_often_it_is_raised() -> None:
+    error = imagekit.ProviderError("no")
+    response = imagekit.ImageResponse(slots=()).with_error(error)
+    for _ in range(50):
+        with pytest.raises(imagekit.ProviderError):
+            _ = response.image
+    frames, trace = 0, error.__traceback__
+    while trace is not None:
+        frames, trace = frames + 1, trace.tb_next
+    assert frames < 5

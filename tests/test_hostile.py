@@ -236,6 +236,14 @@ def test_other_replies_pass_and_lines_are_hushed_too() -> None:
     assert hush.reply(f"{KEY} abc") == "… abc"
 
 
+def test_each_cookie_and_a_key_with_a_tenants_name_are_secrets_too() -> None:
+    hush = Hush()
+    hush.learn({"cookie": "session=first-secret; theme=other-secret", "x-tenant-key": KEY})
+    hush.learn({"x-tenant": "tenant-is-no-secret"})
+    said = f"first-secret other-secret {KEY} tenant-is-no-secret"
+    assert hush.text(said) == "… … … tenant-is-no-secret"
+
+
 def test_an_error_on_the_way_is_hushed_with_its_cause(driver: Driver) -> None:
     def fake(request: httpx.Request) -> httpx.Response:
         raise httpx.RemoteProtocolError(f"illegal status line: {KEY}")

@@ -4,8 +4,10 @@ import base64
 import errno
 import io
 import json
+import os
 import struct
 import sys
+import threading
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -435,3 +437,24 @@ class TestProviderFile:
 )
 def test_a_picture_knows_its_usual_ending(data: bytes, ending: str) -> None:
     assert Image(data=data).extension == ending
+
+
+def test_a_link_stays_a_link_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "there" / "otter.png")
+    assert Image(data=PNG).save(link) == link
+    assert link.is_symlink()
+    assert (tmp_path / "there" / "otter.png").read_bytes() == PNG
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    assert Image(data=PNG).save(pipe) == pipe
+    reader.join(10)
+    assert read == [PNG]
+    assert pipe.is_fifo()

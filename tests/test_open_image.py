@@ -141,8 +141,12 @@ class TestOpenImageFails:
 
     def test_a_url_that_gives_nothing_is_an_error(self, driver: Driver) -> None:
         service = Service("url", status=404)
-        with pytest.raises(RequestError, match="this picture is still at"):
+        with pytest.raises(ProviderError, match="answered 404") as found:
             driver.call(lambda c: c.open_image("a cat"), service, **settings())
+        # It is made and paid for: where it is must not be lost.
+        assert found.value.billed == "yes"
+        assert found.value.response is not None
+        assert found.value.response.image.url == FAR
         with pytest.raises(ProviderError, match="answered 404"):
             driver.call(lambda c: c.open_image(Image(url=FAR)), service, **settings())
         page = Service(body=b"<html>")
@@ -153,6 +157,15 @@ class TestOpenImageFails:
         ask: Any = lambda c: c.open_image(Image(data=PNG), size="1x1")  # noqa: E731
         with pytest.raises(RequestError, match="size: there is no such parameter"):
             driver.call(ask, **settings())
+
+    @pytest.mark.parametrize("given", ["a cat", ImageRequest(prompt="a cat", n=2)])
+    def test_one_picture_is_bought_and_not_several(self, driver: Driver, given: Any) -> None:
+        said = {} if isinstance(given, ImageRequest) else {"n": 2}
+        with pytest.raises(RequestError, match="open_image opens one picture"):
+            driver.call(lambda c: c.open_image(given, **said), **settings())
+        service = Service()
+        file: Any = driver.call(lambda c: c.open_image("a cat"), service, **{**settings(), "n": 3})
+        assert file.read() == PNG
 
     def test_a_prompt_is_text(self, driver: Driver) -> None:
         with pytest.raises(RequestError, match="a prompt is text, not int"):

@@ -16,7 +16,7 @@ from ._image import short_url
 
 T = TypeVar("T")
 _PORTS = {"http": 80, "https": 443}
-_DOTS = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
+_DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 
 
 def origin(url: str | SplitResult) -> tuple[str, str, int | None]:

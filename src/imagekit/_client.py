@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeGuard, TypeVar, Unpack
 
 from ._beside import ModelInfo, Moderation, StoredFile
 from ._calls import Calls, Planned
 from ._capabilities import Capabilities
 from ._configuration import Named, Setup, settled
 from ._drive import run
-from ._errors import ImagekitError
+from ._errors import ImagekitError, RequestError
 from ._fields import (
     AskFields,
     Defaults,
@@ -25,7 +26,7 @@ from ._fields import (
 from ._flow import send
 from ._http import HttpRequest, HttpResponse, Key
 from ._image import Image, ImageFile, InputLike, ProviderFile
-from ._jobs import Job
+from ._jobs import Job, job_of
 from ._observed import Unfinished
 from ._perform import perform
 from ._plugins import Plugins
@@ -69,7 +70,7 @@ class _Client:
     def _streamed(
         self, given: ImageRequest | Job | str, fields: Mapping[str, Any]
     ) -> Planned[ImageResponse]:
-        if isinstance(given, Job):
+        if isinstance(given, Job) or _is_job(given):
             return self._calls.resuming(given, fields)
         return self._calls.planned(*_asked(given, fields), stream=True)
 
@@ -103,13 +104,52 @@ def _calls(
     return Calls(who, setup.retry, setup.defaults)
 
 
+def _is_job(given: object) -> TypeGuard[str]:
+    """Whether *given* is a job as JSON, which as a prompt would be paid for."""
+    if not isinstance(given, str) or not given.lstrip().startswith("{"):
+        return False
+    try:
+        job_of(given)
+    except RequestError:
+        return False
+    return True
+
+
 def _asked(
     given: ImageRequest | str, fields: Mapping[str, Any]
 ) -> tuple[ImageRequest | None, Mapping[str, Any], Sequence[str]]:
     """A request, or a prompt with its fields, as `Calls` takes either."""
     if isinstance(given, ImageRequest):
         return given, fields, ()
+    if _is_job(given):
+        raise RequestError("this is a job, and no prompt: resume(job) finishes it", billed="no")
     return None, {**fields, "prompt": given}, ("prompt",)
+
+
+def _one(
+    given: ImageRequest | str, fields: Mapping[str, Any]
+) -> tuple[ImageRequest | None, Mapping[str, Any], Sequence[str]]:
+    """The same, of one picture, whose URL is read by whoever opens it."""
+    asked, said, needs = _asked(given, fields)
+    if said.get("n", asked.n if asked else 1) not in (None, 1):
+        raise RequestError("open_image opens one picture: leave n out", billed="no")
+    return asked, {**said, "n": 1, "fetch": False}, needs
+
+
+def _again(response: ImageResponse, fields: Mapping[str, Any]) -> Any:
+    """How the picture of *response* is fetched: from who made it, as its call was made."""
+    how = {name: one for name, one in fields.items() if name in AskFields.__annotations__}
+    return {**how, "provider": response.profile or response.provider}
+
+
+@contextmanager
+def _paid(response: ImageResponse) -> Iterator[None]:
+    """What fails now fails after a picture was made: where it is stands in the response."""
+    try:
+        yield
+    except ImagekitError as error:
+        error.response, error.billed = response, "yes"
+        raise
 
 
 class Client(_Client):
@@ -183,9 +223,13 @@ class Client(_Client):
         """
         if isinstance(given, Image):
             return self._done(self._calls.fetching(given, fields)).open()
+        asked, said, needs = _one(given, fields)
+        response = self._made(asked, said, *needs)
         # The image of a response that carries an error raises it.
-        asked, said, needs = _asked(given, {**fields, "fetch": True})
-        return self._made(asked, said, *needs).image.open()
+        if response.image.data is not None:
+            return response.image.open()
+        with _paid(response):
+            return self.open_image(response.image, **_again(response, fields))
 
     def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
         """*image* with its bytes, where it is only a URL yet."""
@@ -370,8 +414,12 @@ class AsyncClient(_Client):
     ) -> ImageFile:
         if isinstance(given, Image):
             return (await self._done(self._calls.fetching(given, fields))).open()
-        asked, said, needs = _asked(given, {**fields, "fetch": True})
-        return (await self._made(asked, said, *needs)).image.open()
+        asked, said, needs = _one(given, fields)
+        response = await self._made(asked, said, *needs)
+        if response.image.data is not None:
+            return response.image.open()
+        with _paid(response):
+            return await self._opened(response.image, _again(response, fields))
 
     async def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
         """*image* with its bytes, where it is only a URL yet."""

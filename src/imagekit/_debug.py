@@ -25,8 +25,8 @@ log = logging.getLogger("imagekit")
 LONGEST, MOST, WHOLE = 300, 10, 4000
 # `tokens` are counts, and no secret.
 _SECRET = re.compile(
-    r"(?:api|access|private)[-_]?key|authorization|cookie|credential|passphrase|passw|secret"
-    r"|signature|token(?!s)|(?<![a-z])(?:key|sig)\b",
+    r"(?:api|access|private)[-_]?key|authorization|cookie|credential|passphrase|passw|pwd|secret"
+    r"|signature|token(?!s)|(?<![a-z])(?:auth|key|pin|sig)\b",
     re.IGNORECASE,
 )
 _SAID = re.compile(

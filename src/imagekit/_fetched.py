@@ -72,5 +72,7 @@ def downloaded(url: str) -> Effects[bytes]:
     if not answer.ok:
         raise ProviderError(f"{short_url(url)} answered {answer.status}", status=answer.status)
     if facts(answer.body) is None:
-        raise ProtocolError(f"{short_url(url)} holds no picture, but {answer.body[:40]!r}")
+        raise ProtocolError(
+            f"{short_url(url)} holds no picture, but {answer.media_type or 'what has no type'}"
+        )
     return answer.body

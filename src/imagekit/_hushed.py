@@ -14,7 +14,10 @@ from ._http import HttpResponse
 
 T = TypeVar("T")
 # What authorizes a request and is no secret: the names of accounts.
-_OPEN = re.compile(r"organi[sz]ation|project|tenant|version|region", re.IGNORECASE)
+_OPEN = re.compile(
+    r"(?!.*(?:auth|key|secret|token)).*(?:organi[sz]ation|project|tenant|version|region)",
+    re.IGNORECASE,
+)
 _SHORTEST = 8
 
 
@@ -27,8 +30,11 @@ class Hush:
     def learn(self, credentials: Mapping[str, str]) -> None:
         """Note the secrets among *credentials*, in each way that an answer may spell them."""
         for name, value in credentials.items():
-            secret = value.rpartition(" ")[2]
-            if len(secret) >= _SHORTEST and not _OPEN.search(name):
+            # Cookies are several, each with a name before it.
+            cookies = [one.partition("=")[2].strip() for one in value.split(";")]
+            for secret in (value.rpartition(" ")[2], *cookies):
+                if len(secret) < _SHORTEST or _OPEN.match(name):
+                    continue
                 quoted = json.dumps(secret)[1:-1]
                 self._secrets |= {secret, quoted, quoted.replace("/", "\\/")}
                 self._secrets.add("".join(_escaped(letter) for letter in secret))

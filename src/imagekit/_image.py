@@ -127,20 +127,14 @@ class Image(Value):
         """Write the bytes, unchanged, to *path*; returns it.
 
         The file appears whole or not at all. With `overwrite=False` an existing file raises
-        `FileExistsError`.
+        `FileExistsError`. A link stays one; a device or a pipe is written to.
         """
         target = Path(path)
         data = self.read()
-        # A name of its own: two threads may save to the same path.
-        part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
-        try:
-            part.write_bytes(data)
-            if not overwrite:
-                # Whoever makes the file first has the name; not every disk has hard links.
-                target.open("xb").close()
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        if overwrite and target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return target
+        _placed(data, target.resolve() if target.is_symlink() else target, overwrite)
         return target
 
     def to_pil(self) -> PillowImage:
@@ -166,6 +160,19 @@ class Image(Value):
 
 
 _UNKNOWN = "application/octet-stream"
+
+
+def _placed(data: bytes, target: Path, overwrite: bool) -> None:
+    # A name of its own: two threads may save to the same path.
+    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        part.write_bytes(data)
+        if not overwrite:
+            # Whoever makes the file first has the name; not every disk has hard links.
+            target.open("xb").close()
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class ImageFile(io.BytesIO):

@@ -22,8 +22,10 @@ def credential(key: Key | None) -> Effects[str | None]:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"the callable that gives the key failed: {type(error).__name__}", billed="no"
-        ) from error
+            f"the callable that gives the key failed: {type(error).__name__}; call it by itself to "
+            "see why",
+            billed="no",
+        ) from None  # what it says may be the secret
     if not isinstance(found, str) or not found:
         kind = "an empty key" if found == "" else type(found).__name__
         raise ConfigurationError(f"the callable that gives the key gave {kind}", billed="no")

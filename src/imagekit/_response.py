@@ -220,13 +220,18 @@ class ImageResponse(Value):
 
     @property
     def error(self) -> ImagekitError | None:
-        """What the call would have raised; None where all went well, or it was raised."""
-        return self._error
+        """What the call would have raised; else the first failure's; None where all is well."""
+        if self._error is not None or not self.failures:
+            return self._error
+        error = self.failures[0].error()
+        error.response = self
+        return error
 
     def with_error(self, error: ImagekitError) -> Self:
         """A copy that carries *error*; its `image` raises it."""
         copy = self.model_copy()
-        copy._error = error
+        # Its frames would keep the call's own values alive, for as long as the response is.
+        copy._error = error.with_traceback(None)
         return copy
 
     @property
@@ -259,8 +264,8 @@ class ImageResponse(Value):
     @property
     def image(self) -> Image:
         """The first slot's picture; raises its error when it holds none."""
-        if self.error is not None:
-            raise self.error
+        if self._error is not None:
+            raise self._error.with_traceback(None)
         if not self.slots:
             raise NoImageError("the response has no slots")
         first = self.slots[0]

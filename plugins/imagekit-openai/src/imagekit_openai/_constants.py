@@ -32,6 +32,9 @@ Quality: TypeAlias = Literal["auto", "low", "medium", "high", "xhigh", "max"]
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp", "gif", "svg"]
 Background: TypeAlias = Literal["auto", "opaque", "transparent"]
 Moderation: TypeAlias = Literal["auto", "low"]
+# Options that only retired models took, for servers that still have such.
+Style: TypeAlias = Literal["vivid", "natural"]
+ResponseFormat: TypeAlias = Literal["url", "b64_json"]
 
 IMAGE_MODELS: tuple[ImageModel, ...] = get_args(ImageModel)
 SIZES: tuple[Size, ...] = get_args(Size)
@@ -39,6 +42,8 @@ QUALITIES: tuple[Quality, ...] = get_args(Quality)
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 BACKGROUNDS: tuple[Background, ...] = get_args(Background)
 MODERATIONS: tuple[Moderation, ...] = get_args(Moderation)
+STYLES: tuple[Style, ...] = get_args(Style)
+RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
 
 Keeper: TypeAlias = Literal["OpenAI", "Azure"]
 
