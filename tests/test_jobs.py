@@ -459,7 +459,7 @@ class TestResume:
         with pytest.raises(ContentRejectedError, match="no cats") as found:
             driver.call(lambda c: c.resume(job), service, **settings())
         assert found.value.job is None
-        gone = Service(GET=answered(404, {}))
+        gone = Service(GET=answered(410, {}))
         job = submitted(driver, gone)
         with pytest.raises(imagekit.InvalidRequestError) as missing:
             driver.call(lambda c: c.resume(job), gone, **settings())
@@ -934,7 +934,9 @@ class TestAJobThatComesAsData:
         driver.call(lambda c: c.resume(job), service, **settings(Careless()))
         assert service.keys == {None}
 
-    @pytest.mark.parametrize("path", ["../../admin", "7/../../admin", "%2e%2E/admin", ".%2e"])
+    @pytest.mark.parametrize(
+        "path", ["../../admin", "7/../../admin", "%2e%2E/admin", ".%2e", ".", "%2e"]
+    )
     def test_a_stranger_gets_nowhere_else_with_the_key(self, driver: Driver, path: str) -> None:
         service = Service()
         job = Job(provider="toy", counts=(1,), parts=(JobPart(n=1, handle={"job": path}),))
@@ -1060,3 +1062,15 @@ def test_the_module_has_the_verbs_too() -> None:
         assert imagekit.batch([ImageRequest(prompt="a cat")]).n == 1
     finally:
         imagekit.configure()
+
+
+def test_a_job_as_text_is_never_a_prompt() -> None:
+    part = JobPart(n=1, handle={"id": "1"})
+    job = str(Job(provider="sketch", counts=(1,), parts=(part,)))
+    with Client(provider="sketch") as client:
+        for verb in (client.submit, client.open_image):
+            with pytest.raises(RequestError, match="a job, and no prompt"):
+                verb(job)
+        with pytest.raises(UnsupportedRequestError, match="keeps no jobs"):
+            client.stream(job)
+        assert client.stream('{"a": "prompt"}', size="16x16").finish().ok

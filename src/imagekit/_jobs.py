@@ -12,10 +12,7 @@ from typing import Annotated, Any, Self, TypeVar, cast
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from ._errors import (
-    ContentRejectedError,
     ImagekitError,
-    InvalidRequestError,
-    NoImageError,
     PluginError,
     ProviderError,
     RequestError,
@@ -141,8 +138,9 @@ def _final(error: ImagekitError | None) -> bool:
     """Whether *error* is a provider's word on the job itself, and not on being asked for it."""
     if not isinstance(error, ProviderError):
         return False
-    word = ContentRejectedError | InvalidRequestError | NoImageError
-    return error.status is None or error.status < 300 or isinstance(error, word)
+    # A refused look says nothing of the job, unless it is gone: a proxy's own 404 names no code.
+    gone = error.status == 410 or (error.status == 404 and error.code is not None)
+    return error.status is None or error.status < 300 or gone
 
 
 @dataclass

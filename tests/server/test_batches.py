@@ -8,6 +8,7 @@ import io
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ import imagekit
 from imagekit import Image, ImageRequest, ImageResponse, Usage, UsageItem
 from imagekit.provider import sleep
 from imagekit.server import Limits
-from imagekit.server.wire import lines
+from imagekit.server.wire import batches, lines
 from serving import Serving, serving
 from toys import Plugged, Scripted, patiently, picture
 
@@ -608,6 +609,8 @@ def test_who_was_turned_away_comes_before_the_rest_of_a_batch() -> None:
 def test_so_many_batches_are_unfinished_at_once() -> None:
     with opened(limits=Limits(batches=1, grace=2)) as desk:
         made = desk.start("wait")
+        said = {"input_file_id": "f", "endpoint": GENERATIONS, "completion_window": "24h"}
+        assert desk.ask("POST", "/batches", TOKENS[1], json=said).status_code == 200
         refused = desk.begin("file-0")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
@@ -809,9 +812,10 @@ def test_a_call_that_was_let_in_and_not_begun_is_not_begun_by_a_server_that_stop
 
 
 def crashed(desk: Desk, kept: Path, copy: Path) -> None:
-    """The database as it would be if the process died now."""
+    """The database as it would be some time after the process died now."""
     with sqlite3.connect(kept) as at, sqlite3.connect(copy) as to:
         at.backup(to)
+        to.execute("delete from kept where kind = 'batch-beat'")
 
 
 def test_what_a_crash_leaves_is_told_and_what_was_made_is_there(tmp_path: Path) -> None:
@@ -963,3 +967,178 @@ def test_a_picture_that_a_crash_took_is_told_as_lost(tmp_path: Path) -> None:
         _, errors = desk.files(done)
     assert done["request_counts"] == {"total": 2, "completed": 0, "failed": 2}
     assert codes(errors) == [("line-0", "server_error"), ("line-1", "server_error")]
+
+
+# --- room
+
+
+class Large(Painter):
+    """Its pictures take some room."""
+
+    def flow(self, request: ImageRequest) -> Any:
+        yield from super().flow(request)
+        return ImageResponse(slots=(Image(data=PNG + bytes(30_000)),), model="toy-1")
+
+
+@contextmanager
+def narrow(**limits: Any) -> Iterator[Desk]:
+    painter = Large()
+    plugins = {"toy": Plugged(Scripted(painter.flow))}
+    bounds = Limits(stored=400_000, grace=2, **limits)
+    with serving(register=plugins, tokens=TOKENS, limits=bounds) as running:
+        try:
+            yield Desk(running, painter)
+        finally:
+            painter.go.set()
+
+
+def test_a_batch_stops_before_its_own_pictures_have_to_go() -> None:
+    with narrow() as desk:
+        done = desk.over(desk.start(*["a fox"] * 30)["id"])
+        output, errors = desk.files(done)
+    made = len(desk.painter.asked)
+    assert 3 <= made <= 9
+    assert done["status"] == "failed"
+    [error] = done["errors"]["data"]
+    assert (error["code"], error["line"]) == ("storage_full", None)
+    assert error["message"].startswith("The rest of the batch was not executed: the server has no")
+    assert done["request_counts"] == {"total": 30, "completed": made, "failed": 0}
+    assert [row["response"]["status_code"] for row in output] == [200] * made
+    assert [code for _, code in codes(errors)] == ["storage_full"] * (30 - made)
+    assert "not charged: the server has no room" in errors[0]["error"]["message"]
+
+
+def test_a_batch_stops_before_the_pictures_of_another_token_have_to_go() -> None:
+    with narrow(concurrent=1) as desk:
+        first = desk.over(desk.start(*["a fox"] * 4)["id"])
+        mine = {"token": TOKENS[1]}
+        file = desk.upload(asking(*["a hill"] * 30), **mine).json()["id"]
+        said = {"input_file_id": file, "endpoint": GENERATIONS, "completion_window": "24h"}
+        second = desk.ask("POST", "/batches", json=said, **mine).json()["id"]
+        assert patiently(
+            lambda: desk.ask("GET", f"/batches/{second}", **mine).json()["status"] in OVER
+        )
+        assert desk.ask("GET", f"/batches/{second}", **mine).json()["status"] == "failed"
+        output, _ = desk.files(first)
+        assert [row["error"] for row in output] == [None] * 4
+        # Its own of before make room, as all that is old does.
+        again = desk.over(desk.start(*["a fox"] * 2)["id"])
+    assert again["status"] == "completed"
+
+
+def test_a_batch_whose_input_is_forgotten_says_what_was_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "_PIECE", 150)
+    with opened(limits=Limits(concurrent=1)) as desk:
+        file = desk.upload(asking("wait", "a fox", "a hill")).json()["id"]
+        made = desk.begin(file).json()
+        assert desk.painter.holds(1)
+        assert not work_of(desk, made["id"]).ahead
+        desk.ask("DELETE", f"/files/{file}")
+        desk.painter.go.set()
+        done = desk.over(made["id"])
+        output, errors = desk.files(done)
+    assert (done["status"], done["errors"]["data"][0]["code"]) == ("failed", "input_file_gone")
+    assert names(output) == ["line-0"]
+    assert codes(errors) == [("line-1", "input_file_gone"), ("line-2", "input_file_gone")]
+
+
+def test_lines_are_in_hand_a_piece_at_a_time() -> None:
+    data = asking(*["x" * 400_000] * 4)
+    found = lines.examined(data, GENERATIONS, 9).found
+    assert [len(lines.taken(data, found, number)) for number in range(4)] == [2, 2, 2, 1]
+    assert lines.taken(data, found, 3) == data.splitlines()[3:]
+
+
+def test_a_batch_that_is_cancelled_while_a_line_is_read_begins_it_no_more() -> None:
+    with opened() as desk:
+        kept, held, on = desk.running.app._service.kept, threading.Event(), threading.Event()
+
+        async def slowly(*given: Any) -> bool:
+            held.set()
+            while not on.is_set():
+                await asyncio.sleep(0.005)
+            return bool(given[0] < 0)
+
+        kept.fits = slowly
+        made = desk.start("a fox")
+        assert held.wait(5)
+        desk.ask("POST", f"/batches/{made['id']}/cancel")
+        on.set()
+        done = desk.over(made["id"])
+        _, errors = desk.files(done)
+        assert desk.running.app._service.runs._inside == 0
+    assert (done["status"], codes(errors)) == ("cancelled", [("line-0", "batch_cancelled")])
+
+
+# --- what takes long is not waited for by others
+
+
+def test_a_file_of_blank_lines_is_looked_through_at_once_and_aside(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[threading.Thread] = []
+
+    def looking(data: bytes) -> bool:
+        where.append(threading.current_thread())
+        return lines.looks_right(data)
+
+    monkeypatch.setattr("imagekit.server.wire.files.looks_right", looking)
+    began = time.monotonic()
+    assert desk.upload(b"\n" * 2**25).status_code == 400
+    assert time.monotonic() - began < 3
+    assert where != [desk.running.thread]
+
+
+def test_blank_lines_count_however_many() -> None:
+    data = b"\n" * 2**21 + b" \n" * 5 + b'  {"a"\n' + b" " * 2**21 + b"\n[]"
+    errors = lines.examined(data, GENERATIONS, 9).errors
+    assert [one["line"] for one in errors] == [2**21 + 6, 2**21 + 8]
+    assert [one["code"] for one in errors] == ["invalid_json_line"] * 2
+
+
+@pytest.mark.parametrize(("head", "right"), [(b' {"a', True), (b"[", False), (b" " * 2**21, True)])
+def test_of_a_long_first_line_the_head_is_looked_at(head: bytes, right: bool) -> None:
+    assert lines.looks_right(head + b"x" * 2**21) is right
+
+
+# --- two servers on one database
+
+
+def test_a_batch_that_another_server_makes_is_not_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Any
+) -> None:
+    monkeypatch.setattr(batches, "_LEASE", 0.6)
+    kept = tmp_path / "kept.db"
+    with opened(database=kept) as desk, opened(database=kept) as other:
+        made = desk.start("a fox", "wait")
+        id = made["id"]
+        assert patiently(lambda: other.get(id)["request_counts"]["completed"] == 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.store, "put", failing(desk, "batch-beat"))
+            assert patiently(lambda: "could not say that it goes on" in log.text)
+        time.sleep(0.7)
+        assert other.get(id)["status"] == "in_progress"
+        refused = other.ask("POST", f"/batches/{id}/cancel")
+        assert refused.status_code == 409
+        assert refused.json()["error"]["message"].startswith("Another server ")
+        desk.painter.go.set()
+        done = desk.over(id)
+        assert other.get(id) == done
+        assert patiently(lambda: desk.store.ids("batch-beat", whose(desk)) == [])
+    assert (done["status"], done["request_counts"]["completed"]) == ("completed", 2)
+
+
+def test_a_batch_whose_server_is_not_heard_of_any_more_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_LEASE", 0.5)
+    kept, copy = tmp_path / "kept.db", tmp_path / "copy.db"
+    with opened(database=kept) as desk:
+        made = desk.start("wait")
+        assert desk.painter.holds(1)
+        with sqlite3.connect(kept) as at, sqlite3.connect(copy) as to:
+            at.backup(to)
+    with opened(database=copy) as desk:
+        assert desk.over(made["id"])["status"] == "failed"

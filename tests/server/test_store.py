@@ -173,3 +173,24 @@ def test_a_file_that_cannot_be_used_is_the_operators_mistake(
     with pytest.raises(imagekit.ConfigurationError, match="cannot be used: ") as refused:
         SQLiteStore(path, 100)
     assert isinstance(refused.value.__cause__, OSError | sqlite3.Error)
+
+
+def test_whether_more_fits_says_what_would_have_to_go(make: Make, clock: Clock) -> None:
+    store = make(10)
+    for kind, id in (("file", "a"), ("file", "b"), ("part", "c")):
+        clock.now += 1
+        store.put(kind, id, "me", b"123", seconds=10)
+
+    def fits(size: int, *dear: tuple[str, str, str]) -> bool:
+        found: bool = store.fits(size, lambda *what: what in dear)
+        return found
+
+    assert fits(1, ("file", "a", "me"))
+    assert not fits(2, ("file", "a", "me"))
+    assert fits(4, ("file", "b", "me"))
+    assert not fits(5, ("file", "b", "me"))
+    assert fits(10)
+    assert not fits(11)
+    clock.now += 8.5
+    assert fits(4, ("file", "b", "me"))
+    assert store.ids("part", "me") == ["c"]

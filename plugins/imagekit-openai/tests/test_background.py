@@ -359,7 +359,15 @@ def test_a_job_is_finished_from_its_handle() -> None:
     assert played.response.model == "gpt-image-2"
 
 
-@pytest.mark.parametrize("handle", [{}, {"response_id": 5}, {"n": "x", "response_id": "r"}])
+NO_IDS = ["", ".", "..", "../files/f?x", "r\n", "é", "r" * 201]
+NO_HANDLES: list[dict[str, Any]] = [
+    {},
+    {"response_id": 5},
+    *({"n": n, "response_id": "r"} for n in ("x", 0, -1, 10**9)),
+]
+
+
+@pytest.mark.parametrize("handle", NO_HANDLES)
 def test_a_handle_of_somebody_else_is_an_error(handle: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="no handle"):
         play(of_responses().resume(handle))
@@ -369,9 +377,24 @@ def test_a_handle_of_somebody_else_is_an_error(handle: dict[str, Any]) -> None:
         play(of_images().cancel(handle))
 
 
-def test_an_id_is_one_word_of_a_url() -> None:
-    played = play(of_responses().resume({"response_id": "../files/f?x"}), json_response(DONE))
-    assert played.requests[0].url == "/responses/..%2Ffiles%2Ff%3Fx"
+@pytest.mark.parametrize("id", NO_IDS)
+def test_an_id_is_one_word_of_a_url(id: str) -> None:
+    provider, handle = of_responses(), {"response_id": id}
+    for verb in (provider.resume, provider.cancel, provider.delete):
+        with pytest.raises(RequestError, match=r"no handle|is no id"):
+            play(verb(handle))
+
+
+@pytest.mark.parametrize("id", NO_IDS)
+def test_an_id_of_a_server_is_one_word_too(id: str) -> None:
+    with pytest.raises(ProtocolError, match="no id"):
+        detached(json_response({**QUEUED, "id": id}))
+    # What has come needs none.
+    assert detached(json_response({**DONE, "id": id})).response.image.data == ONE
+    first = {"type": "response.created", "response": {**QUEUED, "id": id}}
+    script = Script(ServerSentEvent("response.created", json.dumps(first)), None)
+    with pytest.raises(TruncatedStreamError):
+        detached(begun(), stream=True, script=script)
 
 
 def test_a_picture_that_only_the_stream_holds_is_read_there_again() -> None:
@@ -539,13 +562,32 @@ def answering(*answers: Any) -> httpx.MockTransport:
 
 
 def test_a_job_that_is_gone_may_have_cost_something() -> None:
-    http = answering((200, QUEUED), (404, {"error": {"message": "not found"}}))
+    gone = {"message": "not found", "type": "invalid_request_error"}
+    http = answering((200, QUEUED), (404, {"error": gone}))
     with Client(provider="openai-responses", api_key=KEY, http=http) as client:
         job = client.submit("an otter")
         with pytest.raises(InvalidRequestError) as caught:
             client.resume(job)
     assert caught.value.billed == "possibly"
+    assert caught.value.job is None
     assert caught.value.checkpoint == {**HANDLE, "model": "gpt-image-2.6-sunburst"}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 409, 418, 422, 451])
+def test_a_look_that_is_refused_leaves_the_job(status: int) -> None:
+    answers = iter([httpx.Response(200, json=QUEUED), httpx.Response(status, text="<html>no")])
+    http = httpx.MockTransport(lambda _: next(answers))
+    with (
+        Client(
+            provider="openai-responses",
+            api_key=KEY,
+            http=http,
+            retry=imagekit.RetryPolicy(retries=0),
+        ) as client,
+        pytest.raises(ProviderError) as caught,
+    ):
+        client.generate("an otter", detach=True)
+    assert caught.value.job is not None
 
 
 def test_the_model_says_that_it_can_be_detached() -> None:

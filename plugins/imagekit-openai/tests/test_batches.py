@@ -57,6 +57,7 @@ from imagekit import (
     TransportTimeoutError,
     UnsupportedRequestError,
 )
+from imagekit import _jobs as imagekit_jobs
 from imagekit.provider import HttpRequest
 from imagekit.server import Limits
 from imagekit.server.wire import batches
@@ -376,6 +377,8 @@ def test_azures_batches_are_not_known() -> None:
 
 # --- what goes wrong at the beginning
 
+NO_IDS = ["", ".", "..", "a/b", "a?b", "file-1\n", "é", "f" * 201]
+
 REFUSED = json_response({"error": {"message": "not today"}}, 400)
 
 
@@ -422,7 +425,10 @@ def test_a_file_that_cannot_be_uploaded_leaves_no_picture(lost: Any) -> None:
 
 @pytest.mark.parametrize("lost", [TransportTimeoutError("lost"), BROKEN])
 def test_a_batch_that_may_have_been_begun_keeps_its_files(lost: Any) -> None:
-    assert deletes(failing(ImagekitError, UP, lost, requests=[asked()])) == []
+    played = Played()
+    with pytest.raises(ImagekitError, match=r"may have been begun.* input file file-in\)$"):
+        play(of_images().batch([asked()]), UP, lost, into=played)
+    assert deletes(played) == []
 
 
 def test_a_batch_that_nobody_heard_of_keeps_nothing() -> None:
@@ -433,7 +439,9 @@ def test_a_batch_that_nobody_heard_of_keeps_nothing() -> None:
 
 def test_answers_without_an_id_are_protocol_errors() -> None:
     failing(ProtocolError, json_response({}), requests=[asked()])
-    failing(ProtocolError, UP, json_response({"id": None}), requests=[asked()])
+    for id in (None, *NO_IDS):
+        failing(ProtocolError, UP, json_response({"id": id}), requests=[asked()])
+        failing(ProtocolError, json_response(file(id)), requests=[asked()])  # type: ignore[arg-type]
 
 
 # --- what comes of it
@@ -572,7 +580,8 @@ def test_a_batch_without_any_files_is_all_missing() -> None:
 
 def test_lines_that_say_nothing_to_us_cost_no_picture() -> None:
     strange = ["", "no json", "[1]", "5", '{"custom_id": null}', line(9, images_body(TWO))]
-    strange += [line(0, images_body(TWO), custom_id=name) for name in ("x", "request-", 5)]
+    foreign = ("x", "request-", 5, "0", "request-00", "request-\u0660", " request-0", "request-0\n")
+    strange += [line(0, images_body(TWO), custom_id=name) for name in foreign]
     strange += [line(0, images_body(TWO), custom_id="request-" + "9" * 5000)]
     script = [*strange, line(0, images_body(ONE)), *strange, None]
     played = resumed(DONE, OUT, script=script, counts=[1])
@@ -591,7 +600,8 @@ def test_a_file_that_breaks_off_is_read_again_and_keeps_what_it_had() -> None:
     script = Script(line(0, images_body(ONE)), cut, cut, line(1, images_body(TWO)), None)
     played = resumed(DONE, OUT, OUT, OUT, script=script, counts=[1, 1])
     assert [one.data for one in played.response.images] == [ONE, TWO]
-    assert played.slept == 0.5 + 0.75
+    # Reading again is no waiting for the work: who only looks would never hear of it.
+    assert played.slept == 0
 
 
 def test_a_file_that_breaks_off_for_good_is_an_error() -> None:
@@ -606,10 +616,114 @@ def test_a_file_that_breaks_off_for_good_is_an_error() -> None:
 def test_what_cannot_be_looked_at_may_have_cost_something(replies: Any) -> None:
     with pytest.raises(InvalidRequestError, match="gone") as caught:
         resumed(*replies)
-    assert caught.value.billed is None
+    assert caught.value.billed in (None, "possibly")
 
 
-@pytest.mark.parametrize("handle", [{"batch_id": "b"}, {**HANDLE, "counts": "x"}])
+FILES = json_response(batch(error_file_id="file-err"))
+HALF = [line(0, images_body(ONE)), None]
+FORBIDDEN = json_response({"error": {"message": "not you"}}, 403)
+
+
+def test_a_file_that_is_gone_costs_only_what_it_held() -> None:
+    played = resumed(FILES, OUT, GONE, script=HALF, counts=[1, 1])
+    assert played.response.images[0].data == ONE
+    [lost] = failures(played)
+    assert (lost.kind, lost.reason, lost.billed) == ("failed", "gone", "possibly")
+    [told] = [one.notice for one in played.events if isinstance(one, imagekit.Noticed)]
+    assert (told.kind, told.detail) == ("incomplete", "a file of the batch cannot be read: gone")
+    played = resumed(FILES, GONE, OUT, script=HALF, counts=[1, 1])
+    assert played.response.images[0].data == ONE
+    # A file of which nothing is wanting is no loss.
+    played = resumed(FILES, OUT, GONE, script=HALF, counts=[1])
+    assert (len(played.response.images), played.events) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("replies", "script"),
+    [
+        ([FILES, OUT, FORBIDDEN], HALF),
+        ([FILES, GONE, FORBIDDEN], []),
+        ([FILES, FORBIDDEN, GONE], []),
+        ([FILES, FORBIDDEN, OUT], [line(1, {"error": BLOCKED}, 400), None]),
+        ([FILES, OUT, BROKEN], HALF),
+        ([DONE, OUT, OUT, OUT], [HALF[0], *[TransportError("cut")] * 3]),
+        ([FILES, OUT], [HALF[0], DeadlineExceededError("over")]),
+        ([json_response(batch(error_file_id=".")), OUT], HALF),
+    ],
+)
+def test_a_file_that_may_be_read_another_time_leaves_the_job_and_what_was_read(
+    replies: Any, script: Any
+) -> None:
+    def server(flow: Any) -> imagekit.ImagekitError:
+        with pytest.raises(ImagekitError) as caught:
+            play(flow, *replies, events=Script(*script))
+        return caught.value
+
+    flow = of_images().resume({**HANDLE, "counts": [1, 1]})
+    begun = imagekit_jobs.Begun({"provider": "openai-images", "counts": (2,)})
+    error = server(begun.kept(begun.watched(flow, 2)))
+    assert error.billed in (None, "possibly")
+    assert error.job is not None
+    if not script:
+        assert error.response is None
+        return
+    assert error.response is not None
+    assert len(error.response.slots) == 2
+    if script[0] == HALF[0]:
+        assert [one.data for one in error.response.images] == [ONE]
+
+
+def test_a_look_says_that_the_answers_cannot_be_read() -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/content"):
+            raise httpx.ReadError("cut")
+        return httpx.Response(200, json=batch())
+
+    quick = imagekit.RetryPolicy(base=0.001)
+    job = imagekit.Job(provider="openai-images", counts=(4,), parts=({"n": 4, "handle": HANDLE},))
+    mock = httpx.MockTransport(server)
+    with (
+        Client(provider="openai-images", api_key=KEY, http=mock, retry=quick) as client,
+        pytest.raises(TransportError, match="cut") as caught,
+    ):
+        client.poll(job)
+    assert caught.value.job is not None
+
+
+def test_a_file_that_ends_early_is_noticed() -> None:
+    counts = {"total": 4, "completed": 2, "failed": 0}
+    ended = json_response(batch(request_counts=counts))
+    played = resumed(ended, OUT, script=HALF, counts=[1, 1])
+    [lost] = failures(played)
+    words = "the batch completed 2 requests, and its file answers 1"
+    assert (lost.kind, lost.billed) == ("missing", "possibly")
+    assert lost.reason == f"{words}: there is none to this request"
+    [told] = [one.notice for one in played.events if isinstance(one, imagekit.Noticed)]
+    assert (told.kind, told.feature, told.detail) == ("incomplete", "batch", words)
+    for fewer in (1, None):
+        ended = json_response(batch(request_counts={**counts, "completed": fewer}))
+        assert resumed(ended, OUT, script=HALF, counts=[1, 1]).events == []
+
+
+def test_a_failed_batch_with_answers_may_have_cost_something() -> None:
+    errors = {"data": [{"line": 3, "message": "wrong"}]}
+    ended = json_response(batch("failed", output_file_id="file-out", errors=errors))
+    found = failures(resumed(ended, OUT, script=HALF, counts=[1, 1, 1]))
+    assert {one.billed for one in found} == {"possibly"}
+
+
+BAD_COUNTS: list[Any] = [[], [0], [-5], [10**9], [600_000, 600_000], [1] * 50_001]
+BAD_HANDLES = [{**HANDLE, "counts": counts} for counts in BAD_COUNTS]
+BAD_HANDLES += [
+    {**HANDLE, name: [id] if name == "uploads" else id}
+    for name in ("batch_id", "input", "uploads")
+    for id in NO_IDS
+]
+
+
+@pytest.mark.parametrize(
+    "handle", [{"batch_id": "b"}, {**HANDLE, "counts": "x"}, *BAD_HANDLES], ids=lambda _: "handle"
+)
 def test_a_handle_of_somebody_else_is_an_error(handle: Any) -> None:
     for of in (of_images(), of_responses()):
         for flow in (of.resume(handle), of.cancel(handle), of.delete(handle)):
@@ -648,6 +762,15 @@ def test_deleting_takes_all_files_along() -> None:
     assert deletes(played) == [
         "/files/file-out", "/files/file-err", "/files/file-in", "/files/file-a",
     ]  # fmt: skip
+
+
+def test_what_a_server_calls_a_file_leads_nowhere_else() -> None:
+    ended = json_response(batch(output_file_id=".."))
+    with pytest.raises(ProtocolError, match="is no id"):
+        play(of_images().delete(HANDLE), ended)
+    for id in NO_IDS:
+        with pytest.raises(RequestError, match="is no id"):
+            play(of_images().delete({"file_id": id}))
 
 
 def test_deleting_a_batch_that_is_gone_deletes_what_is_known_of_it() -> None:

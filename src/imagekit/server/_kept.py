@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ._store import Store
+from ._store import Store, Wanted
 
 
 class Kept:
@@ -34,6 +34,10 @@ class Kept:
     async def ids(self, kind: str, owner: str) -> list[str]:
         """Everything of that kind that is the *owner*'s, oldest first."""
         return await asyncio.to_thread(self._store.ids, kind, owner)
+
+    async def fits(self, size: int, wanted: Wanted) -> bool:
+        """Whether *size* more bytes find room where nothing is dropped that is *wanted*."""
+        return await asyncio.to_thread(self._store.fits, size, wanted)
 
     async def close(self) -> None:
         """Let go of it."""

@@ -15,8 +15,8 @@ class Limits:
     Bytes: `body` of one request, `bodies` of all that are being answered, `picture` of one input,
     `stored` of everything kept. Pixels: `pixels` of one input, `all_pixels` of those of one
     request. `concurrent` is how many calls are made at once, `connections` how many requests of any
-    kind are answered at once, `batches` how many batches are unfinished at once: more are turned
-    away with 429. `lines` is how many requests a batch may hold.
+    kind are answered at once, `batches` how many batches of one token are unfinished at once: more
+    are turned away with 429. `lines` is how many requests a batch may hold.
     Seconds: `request` for one call to the provider, everything included, which is less than the
     official clients wait before they ask again; `upload` for a request's body to arrive; `send` for
     a client to take a piece of an answer; `kept` until stored responses and files expire; `linked`

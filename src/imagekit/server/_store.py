@@ -7,12 +7,16 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from .._errors import ConfigurationError
+
+# Whether what is kept as that kind, by that id and for that owner is not to be dropped.
+Wanted: TypeAlias = Callable[[str, str, str], bool]
 
 
 class Store(Protocol):
@@ -34,9 +38,22 @@ class Store(Protocol):
         """Everything of that kind that is the *owner*'s, oldest first."""
         ...
 
+    def fits(self, size: int, wanted: Wanted) -> bool:
+        """Whether *size* more bytes find room where nothing is dropped that is *wanted*."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...
+
+
+def _makes_room(over: int, oldest: Iterable[tuple[str, str, str, int]], wanted: Wanted) -> bool:
+    """Whether *over* bytes go with the *oldest*, and none of these is *wanted*."""
+    for kind, id, owner, size in oldest:
+        if over <= 0 or wanted(kind, id, owner):
+            break
+        over -= size
+    return over <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,13 @@ class MemoryStore:
             mine = [id for of, id in self._kept if of == kind]
             return [id for id in mine if self.get(kind, id, owner) is not None]
 
+    def fits(self, size: int, wanted: Wanted) -> bool:
+        """Whether *size* more bytes find room where nothing is dropped that is *wanted*."""
+        with self._lock:
+            self._sweep()
+            oldest = ((*key, kept.owner, len(kept.data)) for key, kept in self._kept.items())
+            return _makes_room(self._held + size - self._most, oldest, wanted)
+
     def close(self) -> None:
         """Let go of everything."""
         with self._lock:
@@ -121,6 +145,7 @@ _DROP_OLDEST = """
 delete from kept where (kind, id) in (select kind, id from kept order by at limit 1)
 returning length(data)
 """
+_OLDEST = "select kind, id, owner, length(data) from kept order by at"
 _DROP_EXPIRED = "delete from kept where until <= ? returning length(data)"
 _DROP_ONE = "delete from kept where kind = ? and id = ? returning length(data)"
 
@@ -192,6 +217,13 @@ class SQLiteStore:
         with self._lock:
             found = self._at.execute(what, (kind, owner, self._clock())).fetchall()
         return [id for (id,) in found]
+
+    def fits(self, size: int, wanted: Wanted) -> bool:
+        """Whether *size* more bytes find room where nothing is dropped that is *wanted*."""
+        with self._lock:
+            self._drop(_DROP_EXPIRED, self._clock())
+            with closing(self._at.execute(_OLDEST)) as oldest:
+                return _makes_room(self._held + size - self._most, oldest, wanted)
 
     def close(self) -> None:
         """Close the file."""

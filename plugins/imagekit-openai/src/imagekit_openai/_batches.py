@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from imagekit import (
     ConnectionFailedError,
@@ -48,10 +49,10 @@ from imagekit.provider import (
     sleep,
 )
 
-from ._beside import file_url, part_of, removed, uploaded
+from ._beside import Id, file_url, is_id, part_of, removed, uploaded
 from ._dialect import Dialect
 from ._images_request import VARIATION, reference
-from ._jobs import Pace, fetched, looked
+from ._jobs import MOST, Count, Pace, fetched, looked
 from ._lenient import Said, Wanted, read
 from ._models import IMAGE_MODEL
 from ._notices import emulated
@@ -72,16 +73,23 @@ NOT_BEGUN = frozenset({"batch_expired", "batch_cancelled"})
 # How often a file that breaks off is read from its beginning again.
 READS = 3
 _NAME = "request-"
+_PLACE = re.compile(f"{_NAME}(0|[1-9][0-9]{{0,4}})")
 
 
 class Handle(BaseModel):
     """From what a batch can be finished: its files, and the pictures of each line."""
 
-    batch_id: str
-    input: str
-    uploads: tuple[str, ...] = ()
+    batch_id: Id
+    input: Id
+    uploads: tuple[Id, ...] = ()
     model: str
-    counts: tuple[int, ...]
+    counts: Annotated[tuple[Count, ...], Field(min_length=1, max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if sum(self.counts) > MOST:
+            raise ValueError("no batch makes as many pictures")
+        return self
 
 
 class _Wanted(BaseModel):
@@ -134,6 +142,25 @@ class _Line(BaseModel):
     error: Any = None
 
 
+@dataclass
+class _Found:
+    """What the files of a batch came to: their lines by place, and why there are no more.
+
+    `answered` is how many of them the output file has.
+    """
+
+    lines: dict[int, ImageResponse | ImagekitError] = field(default_factory=dict)
+    answered: int = 0
+    failed: ImagekitError | None = None
+
+    def lost(self, batch: _Batch) -> str | None:
+        """That the output file ends early, where the batch counts more answers."""
+        done = batch.request_counts.completed if batch.request_counts else None
+        if done is None or done <= self.answered:
+            return None
+        return f"the batch completed {done} requests, and its file answers {self.answered}"
+
+
 class Batching(Dialect, ABC):
     """A dialect whose requests can be the lines of a batch."""
 
@@ -177,6 +204,9 @@ class Batching(Dialect, ABC):
             # A batch that may have been begun needs its files.
             if not begun or error.billed == "no" or isinstance(error, ConnectionFailedError):
                 yield from _dropped(files)
+            else:
+                words = f"the batch may have been begun: look for its input file {files[0]}"
+                error.args = (f"{error} ({words})",)
             raise
         handle = Handle(
             batch_id=batch_id,
@@ -218,8 +248,8 @@ class Batching(Dialect, ABC):
                 f"the batch is {batch.status}: cancel it, and delete it when it has ended"
             )
         files = (batch.output_file_id, batch.error_file_id, known.input, *known.uploads)
-        for id in filter(None, files):
-            yield from removed(file_url(id))
+        for url in [_file_url(id) for id in files if id]:
+            yield from removed(url)
 
     def _file(
         self, requests: Sequence[ImageRequest], stand_ins: Mapping[str, ImageInput]
@@ -282,8 +312,22 @@ class Batching(Dialect, ABC):
                 yield from emit(now)
             yield from sleep(pace.wait(answer.headers))
         found = yield from self._lines(handle, batch)
+        failed, lost = found.failed, None
+        wanting = len(found.lines) < len(handle.counts)
+        if wanting and failed is not None:
+            if not _is_gone(failed):
+                # It can be read another time, so the job is not over.
+                if found.lines:
+                    failed.response = _arrived(found, handle.counts, failed)
+                raise failed
+            lost = f"a file of the batch cannot be read: {failed}"
+        elif wanting:
+            lost = found.lost(batch)
+        if lost is not None:
+            yield from notice(Notice(kind="incomplete", feature="batch", detail=lost))
         outcomes = [
-            found.get(place) or _unanswered(place, batch) for place in range(len(handle.counts))
+            found.lines.get(place) or failed or _unanswered(place, batch, lost)
+            for place in range(len(handle.counts))
         ]
         response = merged(outcomes, handle.counts)
         about = {"batch_id": handle.batch_id, "status": str(batch.status)}
@@ -295,30 +339,34 @@ class Batching(Dialect, ABC):
             }
         return response.model_copy(update={"metadata": about})
 
-    def _lines(
-        self, handle: Handle, batch: _Batch
-    ) -> Effects[dict[int, ImageResponse | ImagekitError]]:
-        """What came of the lines that were answered, by their place."""
-        found: dict[int, ImageResponse | ImagekitError] = {}
-        for id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            pace, reads = Pace(0.5, 4.0), 0
+    def _lines(self, handle: Handle, batch: _Batch) -> Effects[_Found]:
+        """What came of the lines that were answered; a file that fails costs only its own."""
+        found = _Found()
+        for id in (batch.output_file_id, batch.error_file_id):
+            reads = 0
             while True:
+                reads += 1
                 try:
-                    yield from self._content(id, handle, found)
-                    break
-                except DeadlineExceededError:
-                    raise
-                except TransportError:
-                    reads += 1
-                    if reads == READS:
-                        raise
-                yield from sleep(pace.wait())
+                    if id:
+                        yield from self._content(id, handle, found.lines)
+                except ImagekitError as error:
+                    over = isinstance(error, DeadlineExceededError)
+                    # To read again at once is no waiting for the work.
+                    if isinstance(error, TransportError) and not over and reads < READS:
+                        continue
+                    if found.failed is None or _is_gone(found.failed):
+                        found.failed = error
+                    if over:
+                        return found
+                break
+            if id == batch.output_file_id:
+                found.answered = len(found.lines)
         return found
 
     def _content(
         self, id: str, handle: Handle, found: dict[int, ImageResponse | ImagekitError]
     ) -> Effects[None]:
-        asked = HttpRequest("GET", f"{file_url(id)}/content")
+        asked = HttpRequest("GET", f"{_file_url(id)}/content")
         # By lines: all pictures of a batch, in base64, are more than one answer may be.
         answer = yield from open_stream(asked, "lines")
         if not answer.ok:
@@ -411,7 +459,7 @@ def _created(file: str, endpoint: str) -> Effects[str]:
     if not answer.ok:
         raise error_from(answer)
     batch = read(_Batch, answer.json())
-    if not batch.id:
+    if batch.id is None or not is_id(batch.id):
         raise ProtocolError("the answer to a batch has no id to ask for it by")
     return batch.id
 
@@ -424,18 +472,40 @@ def _handle(given: Mapping[str, Any]) -> Handle:
 
 
 def _url(batch_id: str) -> str:
-    return f"/batches/{quote(batch_id, safe='')}"
+    return f"/batches/{batch_id}"
+
+
+def _file_url(id: str) -> str:
+    """Where a file is kept whose id a server says."""
+    if not is_id(id):
+        raise ProtocolError(f"the batch names a file {id[:80]!r}, which is no id")
+    return file_url(id)
+
+
+def _is_gone(error: ImagekitError) -> bool:
+    """Whether a file can never be read any more."""
+    return isinstance(error, InvalidRequestError) and error.status in (404, 410)
+
+
+def _arrived(found: _Found, counts: Sequence[int], failed: ImagekitError) -> ImageResponse | None:
+    """What was read before a file failed; the places that are wanting say why."""
+    outcomes = [found.lines.get(place) or failed for place in range(len(counts))]
+    try:
+        return merged(outcomes, counts)
+    except ImagekitError as error:
+        return error.response
 
 
 def _place(name: str | None, count: int) -> int | None:
     """Which request a line answers."""
-    number = (name or "").removeprefix(_NAME)
-    place = int(number) if number.isdecimal() and len(number) <= 6 else count
-    return place if place < count else None
+    named = _PLACE.fullmatch(name or "")
+    return int(named[1]) if named and int(named[1]) < count else None
 
 
-def _unanswered(place: int, batch: _Batch) -> ImagekitError:
+def _unanswered(place: int, batch: _Batch, lost: str | None) -> ImagekitError:
     """Why a request has no line of its own."""
+    # Where there are answers, one that cannot be read may be paid for.
+    billed: Literal["no", "possibly"] = "possibly" if batch.output_file_id else "no"
     wrong = [one for one in (batch.errors.data if batch.errors else None) or () if one]
     own = next((one for one in wrong if one.line == place + 1), None)
     if own is not None:
@@ -443,9 +513,11 @@ def _unanswered(place: int, batch: _Batch) -> ImagekitError:
             own.message or "the batch finds the line wrong",
             code=own.code,
             param=own.param,
-            billed="no",
+            billed=billed,
         )
     if batch.status == "failed":
         first = next((one.message for one in wrong if one.message), "no reason given")
-        return ProviderError(f"the batch was not begun: {first}", billed="no")
+        return ProviderError(f"the batch was not begun: {first}", billed=billed)
+    if lost is not None:
+        return NoImageError(f"{lost}: there is none to this request", billed="possibly")
     return NoImageError(f"the batch ended {batch.status} without an answer to this request")

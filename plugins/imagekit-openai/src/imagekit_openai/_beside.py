@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from imagekit import (
     ImageInput,
@@ -33,6 +33,9 @@ MODERATION_MODEL = "omni-moderation-latest"
 KEPT = 30 * 86_400
 # More pages than any account has: a server that turns its pages in a circle ends there.
 PAGES = 1000
+# What an id may be: a word of a path that leads nowhere else.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+Id = Annotated[str, Field(pattern=f"^{_ID.pattern}$")]
 
 
 class _File(BaseModel):
@@ -92,7 +95,7 @@ def uploaded(part: Part, purpose: str, *, expires: bool = False) -> Effects[Stor
     # second copy, as it would if the caller did it again.
     asked = HttpRequest("POST", "/files", form=tuple(form), parts=(part,), billable=False)
     stored = read(_File, (yield from _answered(asked)).json()).stored()
-    if stored is None:
+    if stored is None or not is_id(stored.id):
         raise ProtocolError("the answer to an upload names no file", billed="no")
     return stored
 
@@ -106,7 +109,19 @@ def removed(url: str) -> Effects[None]:
 
 def file_url(id: str) -> str:
     """Where a file is kept."""
-    return f"/files/{quote(id, safe='')}"
+    return f"/files/{checked(id)}"
+
+
+def is_id(id: str | None) -> bool:
+    """Whether *id* can name something that is kept."""
+    return id is not None and _ID.fullmatch(id) is not None
+
+
+def checked(id: str) -> str:
+    """*id*, a word of a path; raises `RequestError` where it would lead anywhere else."""
+    if not is_id(id):
+        raise RequestError(f"{id[:80]!r} is no id of anything that is kept here")
+    return id
 
 
 def part_of(given: ImageInput) -> Part:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from imagekit import (
     DeadlineExceededError,
@@ -34,7 +33,7 @@ from imagekit.provider import (
     transform,
 )
 
-from ._beside import removed
+from ._beside import Id, checked, is_id, removed
 from ._events import Events, is_stream
 from ._lenient import Wanted, read
 from ._models import IMAGE_MODEL
@@ -46,6 +45,9 @@ from ._responses_stream import Watched
 PENDING = frozenset({"queued", "in_progress"})
 # How often a stream that brings nothing new is opened again before the response is polled.
 AGAIN = 3
+# More pictures than any response or batch makes: a handle may be a stranger's.
+MOST = 1_000_000
+Count = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Pace:
@@ -68,9 +70,9 @@ class Handle(BaseModel):
     `sequence` is the number of the last event that came; one that was not streamed has none.
     """
 
-    response_id: str
+    response_id: Id
     model: str | None = None
-    n: int = 1
+    n: Count = 1
     sequence: int | None = None
 
     def kept(self) -> Effects[None]:
@@ -86,12 +88,13 @@ def begun(wanted: Wanted, asked: HttpRequest, *, stream: bool) -> Flow:
     if is_stream(answer):
         return (yield from _followed(wanted, answer))
     body = read(Body, answer.json())
-    if body.id is None and body.status in PENDING:
-        raise ProtocolError("the response is not done, and has no id to ask for it by")
-    handle = _handle(body.id or "", wanted)
-    if body.id is not None:
+    if body.id is not None and is_id(body.id):
+        handle = _handle(body.id, wanted)
         yield from handle.kept()
-    return (yield from _polled(handle, Seen(), answer))
+        return (yield from _polled(handle, Seen(), answer))
+    if body.status in PENDING:
+        raise ProtocolError("the response is not done, and has no id to ask for it by")
+    return decode(body, answer, wanted)
 
 
 def resumed(given: Mapping[str, Any]) -> Flow:
@@ -140,7 +143,7 @@ def _handle(id: str, wanted: Wanted) -> Handle:
 
 
 def _url(response_id: str) -> str:
-    return f"/responses/{quote(response_id, safe='')}"
+    return f"/responses/{checked(response_id)}"
 
 
 def _polled(handle: Handle, seen: Seen, answer: HttpResponse | None = None) -> Flow:
@@ -209,7 +212,7 @@ def _named(found: Mapping[str, Any], handle: Handle | None, wanted: Wanted) -> H
     if handle is not None or not isinstance(response, Mapping):
         return handle
     id = response.get("id")
-    if not isinstance(id, str) or not id:
+    if not isinstance(id, str) or not is_id(id):
         return None
     return _handle(id, wanted)
 

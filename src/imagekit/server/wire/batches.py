@@ -6,7 +6,8 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -29,13 +30,24 @@ Handler = Callable[[Request], Awaitable[Any]]
 # Whoever asks how a batch goes may ask again after so many seconds.
 _PAUSE = 2
 _OVER = ("completed", "failed", "expired", "cancelled")
-_FAILED, _BEGUN = "batch-error", "batch-begun"
+_FAILED, _BEGUN, _BEAT = "batch-error", "batch-begun", "batch-beat"
+# A batch whose server has not been heard of for so many seconds is nobody's.
+_LEASE = 30.0
+# What a line in the error file takes at most beside its name.
+_ROW = 400
 # What of an answer's headers goes along with its body.
 _TOLD = ("x-imagekit-notices", "x-imagekit-billed", "x-should-retry")
 _NOT_EXECUTED = {
     "cancelled": "This request was not executed because the batch was cancelled.",
     "expired": "This request could not be executed before the completion window expired.",
     "failed": "This request was not executed because the server stopped or failed.",
+}
+_CAUSES = {
+    "storage_full": (
+        "the server has no room to keep another answer. Fetch and delete files that are done, or "
+        "have its operator raise Limits.stored."
+    ),
+    "input_file_gone": "the batch's input file was deleted, or is kept no longer.",
 }
 _UNFINISHED = (
     "The request was not finished, or its answer could not be kept; it may have been charged."
@@ -48,10 +60,13 @@ _STOPPED = {
 }
 _FULL = Refusal(
     429,
-    "As many batches as may be are in progress; try again when one of them is done.",
+    "As many of your batches as may be are in progress; try again when one of them is done.",
     "rate_limit_error",
     "rate_limit_exceeded",
     headers=again(60),
+)
+_ELSEWHERE = Refusal(
+    409, "Another server that shares the database is making this batch: cancel it there."
 )
 
 
@@ -82,7 +97,8 @@ class _Work:
     """A batch that is not done: itself, its requests by name, and what became of each so far.
 
     *seconds* is how long its files are kept; *why* is the status it will end with, if it ends
-    before its end. Of each request that came to a picture the size of its line is known.
+    before its end, and *cause* why that is `failed`, where it has a reason of its own. Of each
+    request that came to a picture the size of its line is known.
     """
 
     owner: str
@@ -90,6 +106,9 @@ class _Work:
     seconds: float
     names: list[str] = field(default_factory=list)
     why: str | None = None
+    cause: str | None = None
+    ahead: deque[bytes] = field(default_factory=deque)
+    going: set[asyncio.Task[None]] = field(default_factory=set)
     made: dict[int, int] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
     begun: set[int] = field(default_factory=set)
@@ -99,6 +118,16 @@ class _Work:
     def whole(self) -> bool:
         """Whether every request was executed, whatever came of it."""
         return len(self.made.keys() | self.failed | self.begun) == len(self.names)
+
+    def needs(self, guess: int) -> int:
+        """How much room its end takes: what is being made, and a file of errors.
+
+        A picture is as large as the largest so far, or a *guess*. Twice: its endpoint may keep it
+        as well.
+        """
+        largest = max(self.made.values(), default=guess)
+        rows = sum(map(len, self.names)) + _ROW * len(self.names)
+        return 2 * largest * len(self.going) + rows
 
     def part(self, number: int) -> str:
         """The id of a line's answer."""
@@ -120,7 +149,8 @@ class Batches:
     def __init__(self, service: Service, handlers: Mapping[str, Handler]) -> None:
         self._service, self._handlers = service, handlers
         self._live: dict[str, _Work] = {}
-        self._settling = asyncio.Lock()
+        # One input file is in hand at a time, and room for one line is looked for.
+        self._settling, self._reading = asyncio.Lock(), asyncio.Lock()
 
     async def create(self, request: Request) -> Answer:
         """Begin a batch; what is wrong with its file is told when it has been read."""
@@ -129,14 +159,16 @@ class Batches:
         limits, runs = self._service.limits, self._service.runs
         if runs.stopping:
             raise RefusedError(STOPPING)
-        if len(self._live) >= limits.batches:
+        owner = str(record.owner)
+        if sum(work.owner == owner for work in self._live.values()) >= limits.batches:
             raise RefusedError(_FULL)
         most = asked.output_expires_after
         seconds = limits.kept if most is None else min(limits.kept, most.seconds)
         batch = _begun(asked, limits.window)
-        work = self._live[batch["id"]] = _Work(str(record.owner), batch, seconds)
+        work = self._live[batch["id"]] = _Work(owner, batch, seconds)
         record.known["batch"] = batch["id"]
         try:
+            await self._beat(work)
             await self._keep(work)
         except BaseException:
             del self._live[batch["id"]]
@@ -179,6 +211,8 @@ class Batches:
             self._end(work, "cancelled")
             await self._keep(work)
         elif status not in ("cancelling", "cancelled"):
+            if work is None and status not in _OVER:
+                raise RefusedError(_ELSEWHERE)
             raise RefusedError(Refusal(409, f"Cannot cancel a batch with status '{status}'."))
         return Answer(batch)
 
@@ -196,6 +230,9 @@ class Batches:
             return work.batch if work.owner == owner else None
         document = await self._document(id, owner)
         if document is not None and document["batch"]["status"] not in _OVER:
+            beat = await self._service.kept.get(_BEAT, id, owner)
+            if beat is not None:
+                return json.loads(beat)  # type: ignore[no-any-return]
             async with self._settling:
                 document = await self._document(id, owner)
                 if document is not None and document["batch"]["status"] not in _OVER:
@@ -221,6 +258,18 @@ class Batches:
     async def _put(self, kind: str, id: str, work: _Work, data: bytes, seconds: float) -> None:
         await self._service.kept.put(kind, id, work.owner, data, seconds)
 
+    async def _beat(self, work: _Work) -> None:
+        """Say to servers that share what is kept that somebody works on it, and how it stands."""
+        await self._put(_BEAT, work.batch["id"], work, json.dumps(work.batch).encode(), _LEASE)
+
+    async def _beating(self, work: _Work) -> None:
+        while True:
+            await asyncio.sleep(_LEASE / 3)
+            try:
+                await self._beat(work)
+            except Exception:  # the next may succeed
+                logger.exception("%s: could not say that it goes on", work.batch["id"])
+
     @property
     def _longest(self) -> float:
         """How long a batch may take: its last calls may begin when its time is over."""
@@ -234,8 +283,13 @@ class Batches:
         """See a batch through."""
         loop, limits = asyncio.get_running_loop(), self._service.limits
         timer = loop.call_later(limits.window, self._end, work, "expired")
+        beating = asyncio.create_task(self._beating(work))
         try:
-            await self._made(work, scope)
+            try:
+                await self._made(work, scope)
+            finally:
+                beating.cancel()
+                await self._service.kept.delete(_BEAT, work.batch["id"], work.owner)
         except Exception:  # it is settled when somebody asks for it
             logger.exception("%s failed", work.batch["id"])
         finally:
@@ -243,7 +297,8 @@ class Batches:
             del self._live[work.batch["id"]]
 
     async def _made(self, work: _Work, scope: Scope) -> None:
-        data, found = await self._examined(work)
+        async with self._reading:
+            found = await self._examined(work)
         if found.errors and work.why is None:
             work.becomes("failed")
             work.batch["errors"] = {"object": "list", "data": found.errors}
@@ -255,25 +310,64 @@ class Batches:
         if work.why is None:
             work.becomes("in_progress")
         await self._keep(work)
-        going: set[asyncio.Task[None]] = set()
         try:
             for number in range(len(work.names)):
                 if not await self._service.runs.enter(lambda: work.why is None):
                     break
-                line = found.found[number]
-                task = asyncio.create_task(self._line(work, number, line, data, scope))
-                going.add(task)
-                task.add_done_callback(going.discard)
+                if not await self._begins(work, found.found, number, scope):
+                    break
         finally:
-            if going:
-                await asyncio.wait(going)
+            if work.going:
+                await asyncio.wait(work.going)
         if work.why != "cancelled":
             # A window that passed while the last of it was made is none.
             work.why = None if work.whole else work.why or "failed"
         await self._finish(work)
 
-    async def _examined(self, work: _Work) -> tuple[bytes, Lines]:
-        """The input of a batch, and what it asks."""
+    async def _begins(self, work: _Work, found: Sequence[Line], number: int, scope: Scope) -> bool:
+        """Begin a line that has entered; whether it could be."""
+        task = None
+        try:
+            async with self._reading:
+                cause = await self._ready(work, found, number)
+                if work.why is None and cause is not None:
+                    work.why, work.cause = "failed", cause
+                if work.why is None:
+                    text = work.ahead.popleft()
+                    task = asyncio.create_task(self._line(work, number, text, scope))
+                    work.going.add(task)
+                    task.add_done_callback(work.going.discard)
+        finally:
+            if task is None:
+                self._service.runs.leave()
+        return task is not None
+
+    async def _ready(self, work: _Work, found: Sequence[Line], number: int) -> str | None:
+        """Have a line in hand; why it cannot be begun, if it cannot."""
+        kept, limits = self._service.kept, self._service.limits
+        guess, inputs = limits.stored // 64, set()
+        size = 2 * max(work.made.values(), default=guess)
+        for other in self._live.values():
+            size += other.needs(guess)
+            inputs.add(other.batch["input_file_id"])
+        own = f"{work.batch['id']}-"
+
+        def wanted(kind: str, id: str, owner: str) -> bool:
+            """What no picture of this batch is worth: its own, others' of theirs, and inputs."""
+            made = kind == PART and (owner != work.owner or id.startswith(own))
+            return made or (kind == "file" and id in inputs)
+
+        if not await kept.fits(size, wanted):
+            return "storage_full"
+        if not work.ahead:
+            data = await Filing(kept, work.owner).whole(work.batch["input_file_id"])
+            if data is None:
+                return "input_file_gone"
+            work.ahead.extend(lines.taken(data, found, number))
+        return None
+
+    async def _examined(self, work: _Work) -> Lines:
+        """What the input of a batch asks."""
         batch, filing = work.batch, Filing(self._service.kept, work.owner)
         id = batch["input_file_id"]
         about, data = await filing.about(id), await filing.whole(id)
@@ -284,23 +378,23 @@ class Batches:
             words = f"The purpose of file {id[:100]} is '{about['purpose']}', not 'batch'."
         if words is not None or data is None:
             wrong = Refusal(400, str(words), code="invalid_request", param="file_id")
-            return b"", Lines(errors=[lines.mistake(wrong)])
+            return Lines(errors=[lines.mistake(wrong)])
         most = self._service.limits.lines
-        return data, await asyncio.to_thread(lines.examined, data, batch["endpoint"], most)
+        return await asyncio.to_thread(lines.examined, data, batch["endpoint"], most)
 
-    async def _line(self, work: _Work, number: int, line: Line, data: bytes, scope: Scope) -> None:
+    async def _line(self, work: _Work, number: int, text: bytes, scope: Scope) -> None:
         """Answer one line, and keep the answer."""
-        part, seconds = work.part(number), self._longest + work.seconds
+        name, part, seconds = work.names[number], work.part(number), self._longest + work.seconds
         try:
             await self._put(_BEGUN, part, work, b"", seconds)
             work.begun.add(number)
-            asked = lines.body_of(data, line)
+            asked = await asyncio.to_thread(lines.body_of, text)
             record = Record("POST", work.batch["endpoint"], owner=work.owner, received=len(asked))
             record.known["batch"] = work.batch["id"]
             answer = await self._answer(asked, record, scope)
             if answer is not None:
                 status, headers, body = answer
-                said = lines.answered(line.custom_id, status, record.id, headers, body)
+                said = lines.answered(name, status, record.id, headers, body)
                 await self._put(PART if status < 400 else _FAILED, part, work, said, seconds)
                 if status < 400:
                     work.made[number] = len(said)
@@ -385,7 +479,11 @@ class Batches:
             work.batch["error_file_id"] = about["id"]
         work.count(len(work.names))
         if work.why == "failed":
-            work.batch["errors"] = {"object": "list", "data": [_STOPPED]}
+            told = dict(_STOPPED)
+            if work.cause is not None:
+                words = f"The rest of the batch was not executed: {_CAUSES[work.cause]}"
+                told |= {"code": work.cause, "message": words}
+            work.batch["errors"] = {"object": "list", "data": [told]}
         work.becomes(work.why or "completed")
         await self._keep(work)
         for number in work.failed:
@@ -401,6 +499,9 @@ class Batches:
             return said
         if number in work.failed | work.begun:
             return lines.unanswered(name, "server_error", _UNFINISHED)
+        if work.cause is not None:
+            words = f"This request was not executed, and not charged: {_CAUSES[work.cause]}"
+            return lines.unanswered(name, work.cause, words)
         return lines.unanswered(name, f"batch_{work.why}", _NOT_EXECUTED[str(work.why)])
 
 

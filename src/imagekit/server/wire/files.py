@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from typing import Annotated, Literal, TypeVar
@@ -69,7 +70,7 @@ class Files:
             Inputs(service.limits, service.kept, _owner(request)).picture(
                 data, "file", kinds=VIEWABLE
             )
-        elif not looks_right(data):
+        elif not await asyncio.to_thread(looks_right, data):
             raise invalid("Invalid file format for Batch API. Must be .jsonl", code=None)
         most = said.expires_after.seconds if said.expires_after is not None else math.inf
         seconds = min(service.limits.kept, most)

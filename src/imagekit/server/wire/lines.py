@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from .refusals import Refusal, RefusedError, invalid
 
 # Whoever makes this many mistakes makes the same one in every line.
 _MOST_MISTAKES = 100
+# Looked through at once, so that whoever else is served has a turn between.
+_PIECE = 2**20
+_SOLID = re.compile(rb"\S")
 _OTHER_MODEL = (
     "The model for this request does not match the rest of the batch. Each batch must contain "
     "requests for a single model."
@@ -57,8 +61,13 @@ def mistake(refusal: Refusal, line: int | None = None) -> dict[str, Any]:
 
 
 def looks_right(data: bytes) -> bool:
-    """Whether the first line is a JSON object; the others are read when a batch is made of it."""
-    for start, end in _spans(data):
+    """Whether the first line is a JSON object; the others are read when a batch is made of it.
+
+    So is a first line of more than 1 MB: here it only has to begin as an object does.
+    """
+    for _, start, end in _numbered(data):
+        if end - start > _PIECE:
+            return data[start : start + _PIECE].lstrip()[:1] in (b"{", b"")
         try:
             return isinstance(parsed(data[start:end]), dict)
         except (ValueError, RecursionError):
@@ -122,9 +131,20 @@ def _check(said: _Said, endpoint: str, named: set[str]) -> None:
             raise invalid(message, f"body.{name}", f"{what}_unsupported")
 
 
-def body_of(data: bytes, line: Line) -> bytes:
-    """What *line* asks, as its endpoint reads it."""
-    return json.dumps(parsed(data[line.start : line.end])["body"]).encode()
+def taken(data: bytes, found: Sequence[Line], number: int) -> list[bytes]:
+    """The lines of *data* from one of those *found* on: 1 MB of them, at least one."""
+    first = found[number]
+    text: list[bytes] = []
+    for line in found[number:]:
+        if text and line.end - first.start > _PIECE:
+            break
+        text.append(data[line.start : line.end])
+    return text
+
+
+def body_of(text: bytes) -> bytes:
+    """What a line asks, as its endpoint reads it."""
+    return json.dumps(parsed(text)["body"]).encode()
 
 
 def answered(
@@ -151,19 +171,14 @@ def _new() -> str:
 
 
 def _numbered(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """The lines that are not blank: the number of each, and where it begins and ends."""
     number, at = 1, 0
-    for start, end in _spans(data):
-        number += data.count(b"\n", at, start)
-        at = start
-        yield number, start, end
-
-
-def _spans(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where the lines that are not blank begin and end."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        if not data[start:end].isspace() and end > start:
-            yield start, end
-        start = end + 1
+    while at < len(data):
+        solid = _SOLID.search(data, at, at + _PIECE)
+        to = solid.start() if solid else at + _PIECE
+        number += data.count(b"\n", at, to)
+        at = to
+        if solid:
+            start, at = data.rfind(b"\n", 0, to) + 1, data.find(b"\n", to)
+            at = len(data) if at < 0 else at
+            yield number, start, at
