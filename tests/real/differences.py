@@ -38,6 +38,38 @@ def _model(mine: Sent, other: Sent) -> None:
 NAMED = Difference("we always name the model", _model)
 
 
+def _deployment(mine: Sent, other: Sent) -> None:
+    assert (mine.taken("model"), other.taken("model")) == (None, "dep")
+
+
+IN_THE_PATH = Difference(
+    "a deployment is in the path, and its newer models refuse one in the body", _deployment
+)
+
+
+def _header(mine: Sent, other: Sent) -> None:
+    key = mine.headers.pop("api-key")
+    assert other.headers.pop("authorization") == f"Bearer {key}"
+
+
+AS_A_KEY = Difference("Azure's own header for a key is api-key, which every address takes", _header)
+
+
+def _images(mine: Sent, other: Sent) -> None:
+    assert mine.headers.pop("x-ms-oai-image-generation-deployment") == "dep"
+
+
+NAMED_FOR_THE_TOOL = Difference("Azure's tool asks which deployment makes the pictures", _images)
+
+
+def _both(mine: Sent, other: Sent) -> None:
+    _header(mine, other)
+    _images(mine, other)
+
+
+AS_A_KEY_AND_NAMED = Difference("a key in Azure's header, and a deployment for its tool", _both)
+
+
 def _models(mine: Sent, other: Sent) -> None:
     assert (mine.taken("model"), other.taken("model")) == ("gpt-6.1-sol", None)
     [tool], [bare] = mine.json["tools"], other.json["tools"]

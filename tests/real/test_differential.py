@@ -548,9 +548,7 @@ RESPONSE = {
         of(RESPONSES, extra_body=UNHEARD, extra_tool={"tiled": True}),
         create({"tiled": True}, extra_body=UNHEARD),
     ),
-    "in the background": response(
-        of(RESPONSES, extra_body={"background": True}), create(background=True)
-    ),
+    "in the background": response({"detach": True}, create(background=True, store=True)),
     "a png": response({"images": ONE}, create(input=GIVEN)),
     "a jpeg": response(
         {"images": JPEG}, create(input=content({"image_url": data_url(JPEG, "image/jpeg")}))
@@ -722,9 +720,11 @@ def v1(client: Said, **sdk: Any) -> dict[str, Any]:
 
 AZURE = {
     "a deployment": Case(UNNAMED, generate(**OMIT), **azure()),
-    "a deployment that is also named": Case({"model": "dep"}, generate(model="dep"), **azure()),
+    "a deployment that is also named": Case(
+        {"model": "dep"}, generate(model="dep"), differs=meant.IN_THE_PATH, **azure()
+    ),
     "a deployment by the model's name": Case(
-        {"model": "dep"}, generate(model="dep"), **azure(deployment=None)
+        {"model": "dep"}, generate(model="dep"), differs=meant.IN_THE_PATH, **azure(deployment=None)
     ),
     "a deployment, and more": Case(
         {**UNNAMED, "size": "1024x1536", "quality": "high", "output_format": "jpeg", "n": 2},
@@ -744,7 +744,7 @@ AZURE = {
         UNNAMED,
         generate(**OMIT),
         **azure(
-            client={"api_key": "entra"},
+            client={"api_key": None, "settings": {"azure": {"token": lambda: "entra"}}},
             sdk={"api_key": None, "azure_ad_token_provider": lambda: "entra"},
         ),
     ),
@@ -766,17 +766,24 @@ AZURE = {
         **azure(client=TOKEN, sdk=THEIR_TOKEN),
     ),
     "a response": response(
-        {"model": "dep"},
-        create({"model": "dep"}),
+        {"model": "dep", **of(RESPONSES, conversation_model="talk")},
+        create({"model": "dep"}, model="talk"),
+        differs=meant.NAMED_FOR_THE_TOOL,
         **azure(f"{RESOURCE}/openai?api-version={VERSION}"),
     ),
     "a response by a token, as a stream": response(
         {"model": "dep", **of(RESPONSES, conversation_model="talk")},
         create({"model": "dep"}, model="talk", **QUIET),
         stream=True,
+        differs=meant.NAMED_FOR_THE_TOOL,
         **azure(f"{RESOURCE}/openai/?api-version={VERSION}", TOKEN, THEIR_TOKEN),
     ),
-    "v1": Case({"model": "dep"}, generate(model="dep"), **v1({"api_key": "k"}, api_key="k")),
+    "v1": Case(
+        {"model": "dep"},
+        generate(model="dep"),
+        differs=meant.AS_A_KEY,
+        **v1({"api_key": "k"}, api_key="k"),
+    ),
     "v1, by Azure's header": Case(
         {"model": "dep"},
         generate(model="dep", extra_headers={"Authorization": openai.omit}),
@@ -790,11 +797,13 @@ AZURE = {
     "v1, for a response": response(
         {"model": "dep", **of(RESPONSES, conversation_model="talk")},
         create({"model": "dep"}, model="talk"),
+        differs=meant.AS_A_KEY_AND_NAMED,
         **v1({"api_key": "k"}, api_key="k"),
     ),
     "v1, with its version": Case(
         {"model": "dep"},
         generate(model="dep"),
+        differs=meant.AS_A_KEY,
         **based(
             f"{RESOURCE}/openai/v1/?api-version=preview",
             base_url=f"{RESOURCE}/openai/v1/",
