@@ -412,8 +412,8 @@ class TestResults:
         [
             (HttpResponse(403), "https://cdn.example/otter.png?… answered 403"),
             (
-                HttpResponse(200, {}, b"<html>expired</html>"),
-                "https://cdn.example/otter.png?… holds no picture, but b'<html>expired</html>'",
+                HttpResponse(200, {"content-type": "text/html"}, b"<html>expired</html>"),
+                "https://cdn.example/otter.png?… holds no picture, but text/html",
             ),
             (ConnectionFailedError("nobody there"), "nobody there"),
         ],
