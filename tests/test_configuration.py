@@ -737,7 +737,7 @@ def test_a_library_that_gives_a_relative_folder_is_not_believed(
     assert openai().seen == [HOME]
 
 
-@pytest.mark.parametrize("name", ["imagekit.toml", "./imagekit.toml", "../work/imagekit.toml"])
+@pytest.mark.parametrize("name", ["imagekit.toml", "./imagekit.toml", "../cloned/imagekit.toml"])
 def test_the_environment_names_no_file_relative_to_where_one_works(cloned: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match="IMAGEKIT_CONFIG must name a file by its whole"):
         openai(env={"IMAGEKIT_CONFIG": name})
