@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -813,9 +813,10 @@ def test_a_call_that_was_let_in_and_not_begun_is_not_begun_by_a_server_that_stop
 
 def crashed(desk: Desk, kept: Path, copy: Path) -> None:
     """The database as it would be some time after the process died now."""
-    with sqlite3.connect(kept) as at, sqlite3.connect(copy) as to:
+    with closing(sqlite3.connect(kept)) as at, closing(sqlite3.connect(copy)) as to:
         at.backup(to)
         to.execute("delete from kept where kind = 'batch-beat'")
+        to.commit()
 
 
 def test_what_a_crash_leaves_is_told_and_what_was_made_is_there(tmp_path: Path) -> None:
@@ -1138,7 +1139,7 @@ def test_a_batch_whose_server_is_not_heard_of_any_more_is_dead(
     with opened(database=kept) as desk:
         made = desk.start("wait")
         assert desk.painter.holds(1)
-        with sqlite3.connect(kept) as at, sqlite3.connect(copy) as to:
+        with closing(sqlite3.connect(kept)) as at, closing(sqlite3.connect(copy)) as to:
             at.backup(to)
     with opened(database=copy) as desk:
         assert desk.over(made["id"])["status"] == "failed"
