@@ -28,6 +28,8 @@ PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject
 # The Python that has pip, also when this is run by the bare environment's own.
 BASE = getattr(sys, "_base_executable", None) or sys.executable
 WINDOWS = sys.platform == "win32"
+# Half of a test's time is spent in waiting: one process for each core.
+SIDE_BY_SIDE = ("-n", "auto")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -77,7 +79,7 @@ def demo(python: Path, *rest: str) -> None:
 
 def test(python: Path, *rest: str) -> None:
     """The tests; all of them are measured, a selection is not."""
-    run(python, "-m", "pytest", *(rest or ("--cov", "--cov-report=term")))
+    run(python, "-m", "pytest", *(rest or (*SIDE_BY_SIDE, "--cov", "--cov-report=term")))
 
 
 def check(python: Path, *rest: str) -> None:
@@ -133,7 +135,7 @@ def wheels(python: Path, *rest: str) -> None:
                 project, there / "plugins" / project.name, ignore=shutil.ignore_patterns("src")
             )
         shared = {"IMAGEKIT_RECORDINGS": str(ROOT.parent / "shared" / "recordings")}
-        run(clean, "-m", "pytest", "-q", *rest, cwd=there, **{**shared, **os.environ})
+        run(clean, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest, cwd=there, **{**shared, **os.environ})
 
 
 def pythons(python: Path, *rest: str) -> None:
@@ -146,7 +148,8 @@ def pythons(python: Path, *rest: str) -> None:
             print(f"== Python {version} is not here: not tested", flush=True)
             continue
         print(f"== Python {version}", flush=True)
-        run(made(ROOT / f".venv-{version}", base, editable()), "-m", "pytest", "-q", *rest)
+        other = made(ROOT / f".venv-{version}", base, editable())
+        run(other, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest)
 
 
 def _found(version: str) -> str | None:

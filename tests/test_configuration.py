@@ -166,9 +166,9 @@ def test_a_file_says_everything_that_a_client_takes(toy: Asked) -> None:
 
 def test_a_file_says_how_calls_are_made(toy: Asked) -> None:
     made = client(toy, WHOLE, {"WORK_KEY": "k-1"})
-    how = {name: made._calls._defaults[name] for name in ("deadline", "retries", "raise_on_error")}
+    how = {name: made._calls.meaning.defaults[name] for name in ("deadline", "retries", "raise_on_error")}
     assert how == {"deadline": 60.0, "retries": 4, "raise_on_error": False}
-    policy = made._calls._retry
+    policy = made._calls.meaning._retry
     assert (policy.retries, policy.base, policy.cap, policy.patience) == (1, 0.1, 1.0, 5.0)
     assert made._transport._timeouts == Timeouts(2.0, 30.5)
 
@@ -264,8 +264,8 @@ def test_the_environment_says_the_same_in_nested_variables(toy: Asked) -> None:
     assert toy.configs[0].settings == {"streaming": "false"}
     made = client(toy, None, env)
     assert made._transport._timeouts.connect == 2
-    assert made._calls._retry.retries == 0
-    assert made._calls._defaults["raise_on_error"] is False
+    assert made._calls.meaning._retry.retries == 0
+    assert made._calls.meaning.defaults["raise_on_error"] is False
     assert made.generate("a cat", provider="rest").provider == "other"
 
 
@@ -375,8 +375,8 @@ def test_the_same_order_holds_for_who_is_asked(toy: Asked) -> None:
 def test_what_code_says_of_time_and_retries_stands_whole(toy: Asked) -> None:
     text = "[defaults]\nretries = 5\n[retry]\nretries = 5\n[timeouts]\nconnect = 9"
     made = client(toy, text, retry=RetryPolicy(retries=1), timeouts=Timeouts(read=3))
-    assert made._calls._retry.retries == 1
-    assert "retries" not in made._calls._defaults
+    assert made._calls.meaning._retry.retries == 1
+    assert "retries" not in made._calls.meaning.defaults
     assert made._transport._timeouts == Timeouts(5.0, 3)
 
 

@@ -66,7 +66,9 @@ def test_each_helper_yields_its_one_effect(helper: Effects[Any], effect: Effect)
 
 
 @pytest.mark.parametrize(
-    "helper", [send(REQUEST), open_stream(REQUEST), receive(), call(int), gather([])], ids=str
+    "helper",
+    [send(REQUEST), open_stream(REQUEST), receive(), call(int), gather([])],
+    ids=lambda helper: helper.__name__,
 )
 def test_a_helper_returns_the_reply(helper: Effects[Any]) -> None:
     next(helper)

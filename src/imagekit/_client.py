@@ -27,6 +27,7 @@ from ._flow import send
 from ._http import HttpRequest, HttpResponse, Key
 from ._image import Image, ImageFile, InputLike, ProviderFile
 from ._jobs import Job, job_of
+from ._meant import Meaning
 from ._observed import Unfinished
 from ._perform import perform
 from ._plugins import Plugins
@@ -65,7 +66,7 @@ class _Client:
         self, model: str | None = None, *, provider: str | None = None
     ) -> Capabilities:
         """What *model* can do; without one, the model that a call would ask for."""
-        return self._calls.capabilities(provider, model)
+        return self._calls.meaning.capabilities(provider, model)
 
     def _streamed(
         self, given: ImageRequest | Job | str, fields: Mapping[str, Any]
@@ -80,10 +81,17 @@ class _Client:
                 return self._calls.removing(payload, fields, provider)
             case StoredFile(id=id) | ProviderFile(id=id):
                 return self._calls.removing({"file_id": id}, fields)
+            case str() if not _is_job(kept):
+                words = "a file is deleted as ProviderFile(id), a response by its state"
+                raise RequestError(
+                    f"this is no job that submit() or batch() gave; {words}", billed="no"
+                )
         return self._calls.ending(kept, "delete", fields)
 
     def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Planned[Any]:
-        return self._calls.showing("upload", "keeps no files", {"images": [image]}, fields)
+        return self._calls.showing(
+            "upload", "keeps no files", {"images": [image]}, fields, whole=True
+        )
 
     def _moderated(
         self, prompt: str | None, images: Inputs, fields: Mapping[str, Any]
@@ -101,7 +109,7 @@ def _calls(
     env: Mapping[str, str] | None,
 ) -> Calls:
     who = Providers(provider, own, setup.profiles, plugins, env, setup.provider, setup.places)
-    return Calls(who, setup.retry, setup.defaults)
+    return Calls(Meaning(who, setup.retry, setup.defaults))
 
 
 def _is_job(given: object) -> TypeGuard[str]:

@@ -14,7 +14,6 @@ from typing import Any, Unpack
 
 import anyio.to_thread
 
-from ._calls import request_of
 from ._capabilities import Capabilities
 from ._client import AsyncClient, Client
 from ._errors import (
@@ -37,6 +36,7 @@ from ._errors import (
 from ._fields import Defaults, HowFields
 from ._handles import Pictures, inside, picture, read
 from ._image import Image, Mask
+from ._meant import request_of
 from ._offered import Schema, Tool, brief, merged, parameters, wrong
 from ._request import ImageRequest
 from ._response import ImageFailure, ImageResponse

@@ -1110,7 +1110,8 @@ def test_of_a_long_first_line_the_head_is_looked_at(head: bytes, right: bool) ->
 def test_a_batch_that_another_server_makes_is_not_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
-    monkeypatch.setattr(batches, "_LEASE", 0.6)
+    monkeypatch.setattr(batches, "_LEASE", 2.0)
+    monkeypatch.setattr(batches, "_BREATH", 0.05)
     kept = tmp_path / "kept.db"
     with opened(database=kept) as desk, opened(database=kept) as other:
         made = desk.start("a fox", "wait")
@@ -1119,7 +1120,7 @@ def test_a_batch_that_another_server_makes_is_not_dead(
         with monkeypatch.context() as patch:
             patch.setattr(desk.store, "put", failing(desk, "batch-beat"))
             assert patiently(lambda: "could not say that it goes on" in log.text)
-        time.sleep(0.7)
+        time.sleep(2.2)
         assert other.get(id)["status"] == "in_progress"
         refused = other.ask("POST", f"/batches/{id}/cancel")
         assert refused.status_code == 409
@@ -1135,6 +1136,7 @@ def test_a_batch_whose_server_is_not_heard_of_any_more_is_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "_LEASE", 0.5)
+    monkeypatch.setattr(batches, "_BREATH", 0.1)
     kept, copy = tmp_path / "kept.db", tmp_path / "copy.db"
     with opened(database=kept) as desk:
         made = desk.start("wait")

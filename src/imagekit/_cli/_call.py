@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from .._calls import request_of
 from .._capabilities import Allowed
 from .._client import Client
 from .._errors import ImagekitError
 from .._fields import AskFields
 from .._jobs import Job
+from .._meant import request_of
 from .._request import ImageRequest
 from .._response import ImageResponse
 from .._streams import Stream
@@ -143,7 +143,7 @@ def _seen(stream: Stream, n: int, how: How, results: Results) -> ImageResponse:
 def meant(client: Client, request: ImageRequest, how: How) -> tuple[str, ImageRequest]:
     """Who is asked, and the request with what only they know of and what `-o` implies."""
     try:
-        meant, settled = client._calls._settled(request, {"provider": how.provider})
+        meant, settled = client._calls.meaning.settled(request, {"provider": how.provider})
         name, model = meant.name, settled.model
         if how.options:
             request = request.with_(options={name: how.options})

@@ -64,7 +64,7 @@ def submit(prompt: str | None, **given: Any) -> int:
     options = options_of(given["options"])
     fields = fields_of(given, prompt_of(prompt, given["images"]))
 
-    from .._calls import request_of
+    from .._meant import request_of
     from ._call import meant, spoken
 
     request, how = request_of(fields), _how(given, options=options)

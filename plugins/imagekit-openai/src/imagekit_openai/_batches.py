@@ -176,8 +176,8 @@ class Batching(Dialect, ABC):
         """Have *requests* answered as one batch, and wait for it."""
         if self._account.azure is not None:
             raise UnsupportedRequestError("Azure's batches are not known to make pictures")
-        pictures = {id: one for request in requests for id, one in _pictures(request)}
-        size = sum(len(one.data or b"") for request in requests for _, one in _pictures(request))
+        given = [found for request in requests for found in _pictures(request)]
+        pictures, size = dict(given), sum(len(one.data or b"") for _, one in given)
         if size <= INLINE:
             stand_ins = {
                 id: ImageInput(url=reference(one)["image_url"]) for id, one in pictures.items()
@@ -186,7 +186,7 @@ class Batching(Dialect, ABC):
         else:
             stand_ins = {id: ImageInput(file_id=f"file-{id[:24]}") for id in pictures}
         # Everything that can be wrong is found before anything is uploaded.
-        endpoint, _ = self._file(requests, stand_ins)
+        endpoint, data = self._file(requests, stand_ins)
         yield from self._warned(requests[0], stream=False)
         for found in self._told(requests):
             yield from notice(found)
@@ -195,7 +195,8 @@ class Batching(Dialect, ABC):
         files = list(uploads.values())
         begun = False
         try:
-            _, data = self._file(requests, stand_ins)
+            if files:
+                _, data = self._file(requests, stand_ins)
             part = Part("file", data, "imagekit-batch.jsonl", "application/jsonl")
             files.insert(0, (yield from uploaded(part, "batch")).id)
             begun = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._calls import request_of
 from ..._image import ImageInput, Mask
+from ..._meant import request_of
 from ..._request import State
 from .._log import Record
 from .._routes import Target

@@ -31,8 +31,8 @@ Handler = Callable[[Request], Awaitable[Any]]
 _PAUSE = 2
 _OVER = ("completed", "failed", "expired", "cancelled")
 _FAILED, _BEGUN, _BEAT = "batch-error", "batch-begun", "batch-beat"
-# A batch whose server has not been heard of for so many seconds is nobody's.
-_LEASE = 30.0
+# A batch whose server has not been heard of for so many seconds is nobody's; so often it is.
+_LEASE, _BREATH = 30.0, 10.0
 # What a line in the error file takes at most beside its name.
 _ROW = 400
 # What of an answer's headers goes along with its body.
@@ -264,7 +264,7 @@ class Batches:
 
     async def _beating(self, work: _Work) -> None:
         while True:
-            await asyncio.sleep(_LEASE / 3)
+            await asyncio.sleep(_BREATH)
             try:
                 await self._beat(work)
             except Exception:  # the next may succeed

@@ -12,9 +12,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..._calls import request_of
 from ..._events import Completed, Noticed, PartialImage
 from ..._image import Image, ImageInput, Mask
+from ..._meant import request_of
 from ..._media import extension
 from ..._request import ImageRequest
 from ..._response import ImageResponse, Notice
