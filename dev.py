@@ -135,7 +135,9 @@ def wheels(python: Path, *rest: str) -> None:
                 project, there / "plugins" / project.name, ignore=shutil.ignore_patterns("src")
             )
         shared = {"IMAGEKIT_RECORDINGS": str(ROOT.parent / "shared" / "recordings")}
-        run(clean, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest, cwd=there, **{**shared, **os.environ})
+        run(
+            clean, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest, cwd=there, **{**shared, **os.environ}
+        )
 
 
 def pythons(python: Path, *rest: str) -> None:

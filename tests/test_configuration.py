@@ -166,7 +166,8 @@ def test_a_file_says_everything_that_a_client_takes(toy: Asked) -> None:
 
 def test_a_file_says_how_calls_are_made(toy: Asked) -> None:
     made = client(toy, WHOLE, {"WORK_KEY": "k-1"})
-    how = {name: made._calls.meaning.defaults[name] for name in ("deadline", "retries", "raise_on_error")}
+    said = ("deadline", "retries", "raise_on_error")
+    how = {name: made._calls.meaning.defaults[name] for name in said}
     assert how == {"deadline": 60.0, "retries": 4, "raise_on_error": False}
     policy = made._calls.meaning._retry
     assert (policy.retries, policy.base, policy.cap, policy.patience) == (1, 0.1, 1.0, 5.0)
