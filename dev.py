@@ -6,6 +6,7 @@
     python3 dev.py check       formatting, lint, types, import contracts, then the tests
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
+    python3 dev.py faults      what breaks on the way: breaks it all, prints what came of it
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
     python3 dev.py record NAME   make the cassettes of openai-images or openai-responses anew
@@ -102,6 +103,11 @@ def ledger(python: Path, *rest: str) -> None:
     run(python, "tests/ledger.py", *rest)
 
 
+def faults(python: Path, *rest: str) -> None:
+    """The table of faults, of all of them or of those that are meant."""
+    run(python, "tests/faults.py", *rest)
+
+
 def record(python: Path, *rest: str) -> None:
     """Cassettes, from the real thing."""
     run(python, "tests/real/record.py", *rest)
@@ -169,7 +175,8 @@ def _found(version: str) -> str | None:
 
 
 TASKS = {
-    task.__name__: task for task in (demo, test, check, judges, ledger, record, wheels, pythons)
+    task.__name__: task
+    for task in (demo, test, check, judges, ledger, faults, record, wheels, pythons)
 }
 
 

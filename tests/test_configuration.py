@@ -489,11 +489,11 @@ def test_a_model_goes_with_its_provider(
     [
         (
             "colour = 1",
-            "colour: no such setting; there are: defaults, profiles, provider, retry, t",
+            "colour: no such setting; there are: budget, cache, defaults, images_per_minute, ",
         ),
         ("Provider = 'toy'", "Provider: no such setting"),
         ("provider = 3", "provider: Input should be a valid string"),
-        ("[defaults]\nsze = 1", "defaults.sze: no such setting; there are: background, deadline"),
+        ("[defaults]\nsze = 1", "defaults.sze: no such setting; there are: background, check_ma"),
         ("[defaults]\nprompt = 'x'", "defaults.prompt: no such setting"),
         ("[defaults]\nsize = 'big'", "defaults.size: a size is pixels"),
         ("[defaults]\ndeadline = 0", "defaults.deadline: Input should be greater than 0"),

@@ -412,6 +412,20 @@ def test_what_all_parts_may_have_cost_is_the_worst_of_them() -> None:
         parts_of([first, second], [1, 1])
     assert found.value is first
     assert first.billed == "possibly"
+    assert first.response is not None
+    assert [call.error for call in first.response.calls] == ["no", "gone"]
+
+
+def test_what_a_part_left_that_was_refused_is_in_the_job() -> None:
+    from imagekit._jobs import parts_of
+
+    refused = ProviderError("no", billed="no", request_id="r1")
+    refused.response = ImageResponse(slots=(Image(data=picture(1)),), text="well")
+    _, part = parts_of([{"id": 1}, refused], [1, 2])
+    assert part.response is not None
+    assert [slot.kind for slot in part.response.slots] == ["image", "failed"]
+    assert (part.response.text, part.response.request_ids) == ("well", ("r1",))
+    assert [call.billed for call in part.response.calls] == ["no"]
 
 
 class TestResume:
@@ -789,6 +803,33 @@ class TestWhatACallLeaves:
         assert job is not None
         assert len(job.failures) == 2
         assert sorted(part.handle is None for part in job.parts) == [False, True]
+
+    def test_what_a_part_left_that_failed_comes_out_again(self, driver: Driver) -> None:
+        service = Service()
+
+        def flow(request: ImageRequest) -> Flow:
+            if request.seed == 2:
+                cut = TransportError("cut", request_id="r2")
+                cut.response = ImageResponse(slots=(Image(data=picture(7)),), text="well")
+                raise cut
+            yield from checkpoint({"job": "j1", "n": 1})
+            raise ProviderError("the look was refused", status=500)
+
+        made = Scripted(flow, detaches=True, max_images=1)
+        made.resume = lambda handle: known_to(handle)  # type: ignore[attr-defined]
+
+        def known_to(handle: Any) -> Flow:
+            return ImageResponse(slots=(Image(data=picture(3)),))
+            yield
+
+        ask: Any = lambda c: c.generate("a cat", n=2, seed=1, detach=True)  # noqa: E731
+        first = driver.call(ask, service, **settings(made))
+        assert [slot.kind for slot in first.slots] == ["failed", "image"]
+        whole = driver.call(lambda c: c.resume(str(first.job)), service, **settings(made))
+        assert shades(whole) == [picture(3), picture(7)]
+        assert whole.text == "well"
+        assert whole.request_ids == ("r2",)
+        assert [call.error for call in whole.calls] == [None, "cut"]
 
     @staticmethod
     def second_refused() -> Callable[[httpx.Request], Any]:

@@ -144,6 +144,7 @@ class TestWithoutPillow:
         assert isinstance(event, Noticed)
         assert (event.notice.feature, event.notice.detail) == (
             "mask",
-            "not checked for an empty part: this needs Pillow: pip install 'imagekit[images]'",
+            "not checked for an empty part, nor for its size: "
+            "this needs Pillow: pip install 'imagekit[images]'",
         )
         assert played.response.mask.image.data == self.WHITE

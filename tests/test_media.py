@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
 import io
+import json
+import re
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -12,6 +16,7 @@ from PIL import Image as Pillow
 from PIL import features
 
 from imagekit._media import EXTENSIONS, MediaFacts, extension, facts
+from recordings import ABSENT, HOME, recorded
 
 SIZE = (41, 30)
 
@@ -313,12 +318,15 @@ def test_a_stranger_cannot_have_us_walk_for_ever() -> None:
     webp = b"RIFF\0\0\0\0WEBP" + b"abcd\0\0\0\0" * many
     gif = b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe" + b"\1x" * many + b"\0"
     png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">IIBBBBBI", 1, 1, 8, 0, 0, 0, 0, 0)
-    found = [facts(one) for one in (jpeg, webp, gif, png + b"\0\0\0\0abcd\0\0\0\0" * many)]
+    png += b"\0\0\0\0abcd\0\0\0\0" * many
+    avif = b"\0\0\0\x10ftypavif...." + b"\0\0\0\x08free" * many
+    found = [facts(one) for one in (jpeg, webp, gif, png, avif)]
     assert [one and one.media_type for one in found] == [
         "image/jpeg",
         "image/webp",
         "image/gif",
         "image/png",
+        "image/avif",
     ]
 
 
@@ -334,3 +342,313 @@ def test_a_frame_may_be_larger_than_the_screen_of_its_gif() -> None:
     found = facts(b"GIF89a\1\0\1\0\0\0\0" + frame + b";")
     assert found is not None
     assert (found.width, found.height) == (301, 202)
+
+
+# Provenance
+
+SOURCE = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description '
+    b'Iptc4xmpExt:DigitalSourceType="' + SOURCE + b'" xmp:CreatorTool="Painter 3" '
+    b"><photoshop:Credit>Made by a machine</photoshop:Credit></rdf:Description></rdf:RDF>"
+    b"</x:xmpmeta>"
+)
+XMP_SAYS = {
+    "xmp": "present",
+    "xmp:digital_source_type": "trainedAlgorithmicMedia",
+    "xmp:software": "Painter 3",
+    "xmp:credit": "Made by a machine",
+}
+
+
+def cbor(text: bytes) -> bytes:
+    return (b"\x78" + bytes([len(text)]) if len(text) > 23 else bytes([0x60 + len(text)])) + text
+
+
+MANIFEST = (
+    b"\0\0\0\x1bjumb c2pa"
+    + cbor(b"claim_generator_info")
+    + b"\xa2"
+    + cbor(b"name")
+    + cbor(b"Painter")
+    + cbor(b"digitalSourceType")
+    + cbor(SOURCE)
+    + cbor(b"when")
+)
+MANIFEST_SAYS = {
+    "c2pa:digital_source_type": "trainedAlgorithmicMedia",
+    "c2pa:generator": "Painter",
+}
+
+
+def exif(**tags: str) -> bytes:
+    numbers = {"description": 0x010E, "software": 0x0131, "artist": 0x013B, "make": 0x010F}
+    made = Pillow.Exif()
+    for name, value in tags.items():
+        made[numbers[name]] = value
+    return made.tobytes()
+
+
+def app(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def in_png(*chunks: bytes) -> bytes:
+    return PNG[:HEADER] + b"".join(chunks) + PNG[HEADER:]
+
+
+def in_jpeg(*segments: bytes) -> bytes:
+    return JPEG[:2] + b"".join(segments) + JPEG[2:]
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+XAP = b"http://ns.adobe.com/xap/1.0/\0" + XMP
+C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+AVIF_HEAD = b"\0\0\0\x10ftypavif...."
+ITXT = b"XML:com.adobe.xmp\0\0\0\0\0" + XMP
+TOLD: dict[str, tuple[bytes, dict[str, str]]] = {
+    "png c2pa": (in_png(png_chunk(b"caBX", MANIFEST)), MANIFEST_SAYS),
+    "png text": (
+        in_png(
+            png_chunk(b"tEXt", b"parameters\0a fox\nSteps: 20"),
+            png_chunk(b"tEXt", b"Software\0M\xfcller 2"),
+            png_chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b'{"3": "fox"}')),
+            png_chunk(b"zTXt", b"broken\0\0nothing"),
+            png_chunk(b"iTXt", b"Title\0\0\0en\0Titel\0" + "Füchse".encode()),
+            png_chunk(b"iTXt", b"Raw Data\0\1\0\0\0" + zlib.compress(b"packed")),
+            png_chunk(b"tEXt", b"parameters\0a second time"),
+            png_chunk(b"tEXt", b"empty\0  "),
+            png_chunk(b"tEXt", b""),
+        ),
+        {
+            "png:parameters": "a fox Steps: 20",
+            "png:software": "Müller 2",
+            "png:prompt": '{"3": "fox"}',
+            "png:broken": "?",
+            "png:title": "Füchse",
+            "png:raw_data": "packed",
+        },
+    ),
+    "png xmp": (in_png(png_chunk(b"iTXt", ITXT)), XMP_SAYS),
+    "png exif": (
+        in_png(png_chunk(b"eXIf", exif(software="Painter 3.1")[6:])),
+        {"exif": "present", "exif:software": "Painter 3.1"},
+    ),
+    "jpeg c2pa": (in_jpeg(app(0xEB, b"JP" + MANIFEST)), MANIFEST_SAYS),
+    "jpeg exif": (
+        in_jpeg(app(0xE1, exif(software="abc", description="a fox", artist="R", make="Box"))),
+        {
+            "exif": "present",
+            "exif:software": "abc",
+            "exif:description": "a fox",
+            "exif:artist": "R",
+        },
+    ),
+    "jpeg exif big-endian": (
+        in_jpeg(
+            app(
+                0xE1,
+                b"Exif\0\0MM\0*\0\0\0\x08\0\2"
+                + struct.pack(">HHI4s", 0x0131, 2, 3, b"ab\0\0")
+                + struct.pack(">HHI4s", 0x010E, 3, 1, b"\0\1\0\0"),
+            )
+        ),
+        {"exif": "present", "exif:software": "ab"},
+    ),
+    "jpeg exif cut": (in_jpeg(app(0xE1, b"Exif\0\0II*\0")), {"exif": "present"}),
+    "jpeg xmp": (in_jpeg(app(0xE1, XAP)), XMP_SAYS),
+    "jpeg iptc": (in_jpeg(app(0xED, b"Photoshop 3.0\x008BIM")), {"iptc": "present"}),
+    "jpeg app1 of another kind": (in_jpeg(app(0xE1, b"what")), {}),
+    "jpeg comment": (in_jpeg(app(0xFE, b"Painter\0 3")), {"jpeg:comment": "Painter  3"}),
+    "webp c2pa": (WEBP + riff_chunk(b"C2PA", MANIFEST), MANIFEST_SAYS),
+    "webp exif": (
+        encoded("WEBP", exif=exif(software="Painter 3.1")),
+        {"exif": "present", "exif:software": "Painter 3.1"},
+    ),
+    "webp xmp": (encoded("WEBP", xmp=XMP), XMP_SAYS),
+    "gif c2pa": (
+        GIF[:-1] + b"!\xff\x0bC2PA_GIF\x01\0\0" + bytes([len(MANIFEST)]) + MANIFEST + b"\0;",
+        MANIFEST_SAYS,
+    ),
+    "gif xmp": (
+        GIF[:-1] + b"!\xff\x0bXMP DataXMP" + XMP + b"\1" + bytes(range(255, -1, -1)) + b"\0;",
+        XMP_SAYS,
+    ),
+    "gif comment": (GIF[:-1] + b"!\xfe\x05a fox\0;", {"gif:comment": "a fox"}),
+    "tiff": (
+        encoded("TIFF", tiffinfo={0x0131: "Painter 3.1"}),
+        {"exif:software": "Painter 3.1"},
+    ),
+    "avif c2pa": (AVIF_HEAD + box(b"uuid", C2PA_UUID + MANIFEST), MANIFEST_SAYS),
+    "avif c2pa behind a large box": (
+        AVIF_HEAD
+        + b"\0\0\0\1mdat"
+        + struct.pack(">Q", 40)
+        + b"." * 24
+        + box(b"uuid", C2PA_UUID + MANIFEST),
+        MANIFEST_SAYS,
+    ),
+    "avif whose last box is the rest": (
+        AVIF_HEAD + b"\0\0\0\0mdat" + b"." * 5000 + box(b"uuid", C2PA_UUID + MANIFEST),
+        {},
+    ),
+    "avif items": (
+        AVIF_HEAD + b"mdat" + exif(software="Painter 3.1") + XMP,
+        {"exif": "present", "exif:software": "Painter 3.1", **XMP_SAYS},
+    ),
+    "svg": (SVG.replace(b"></svg>", b"><metadata>" + XMP + b"</metadata></svg>"), XMP_SAYS),
+}
+told = pytest.mark.parametrize("name", TOLD)
+
+
+@told
+def test_a_picture_tells_where_it_says_to_come_from(name: str) -> None:
+    data, expected = TOLD[name]
+    found = facts(data)
+    assert found is not None
+    assert found.provenance == expected
+    assert found.c2pa is not True or "c2pa" in name
+
+
+@told
+def test_a_cut_picture_never_raises_for_what_it_tells(name: str) -> None:
+    for length in range(len(TOLD[name][0])):
+        facts(TOLD[name][0][:length])
+
+
+@pytest.mark.parametrize("name", ["png xmp", "jpeg exif", "jpeg xmp", "webp xmp", "webp exif"])
+def test_pillow_reads_the_same_blocks(name: str) -> None:
+    data, expected = TOLD[name]
+    with Pillow.open(io.BytesIO(data)) as picture:
+        picture.load()
+        if "exif" in name:
+            assert picture.getexif()[0x0131] == expected["exif:software"]
+        else:
+            assert b"trainedAlgorithmicMedia" in json.dumps(picture.info, default=repr).encode()
+
+
+@given(
+    st.sampled_from(sorted(TOLD)),
+    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), max_size=8),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=500)
+def test_what_is_told_stays_small_whatever_the_bytes(
+    name: str, flips: list[tuple[int, int]]
+) -> None:
+    data = bytearray(TOLD[name][0])
+    for at, value in flips:
+        data[at % len(data)] = value
+    found = facts(bytes(data))
+    for fact, value in (found.provenance if found else {}).items():
+        assert len(fact) < 100
+        assert 0 < len(value) <= 200
+        assert value.isprintable()
+
+
+@given(st.binary(max_size=300))
+def test_any_block_is_read_without_raising(body: bytes) -> None:
+    facts(
+        in_png(*(png_chunk(kind, body) for kind in (b"caBX", b"eXIf", b"tEXt", b"zTXt", b"iTXt")))
+    )
+    facts(in_jpeg(*(app(marker, body) for marker in (0xEB, 0xE1, 0xED, 0xFE))))
+    facts(in_jpeg(app(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + body)))
+    facts(in_png(png_chunk(b"caBX", MANIFEST[:40] + body)))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b'"digitalSourceType": "' + SOURCE + b'"', "trainedAlgorithmicMedia"),
+        (cbor(SOURCE) + b"Andmore", "trainedAlgorithmicMedia"),
+        (b"x\x05" + SOURCE, None),
+        (b"x\x05" + SOURCE + b" " + cbor(SOURCE), "trainedAlgorithmicMedia"),
+    ],
+)
+def test_a_source_type_ends_where_its_text_does(said: bytes, expected: str | None) -> None:
+    found = facts(in_png(png_chunk(b"caBX", said)))
+    assert found is not None
+    assert found.provenance.get("c2pa:digital_source_type") == expected
+
+
+@pytest.mark.parametrize("end", [b"", b"\x78", b"\xff", b"\x60"])
+def test_a_generator_that_is_no_text_is_passed_over(end: bytes) -> None:
+    body = b"claim_generator" + end
+    found = facts(in_png(png_chunk(b"caBX", body)))
+    assert found is not None
+    assert found.provenance == {}
+
+
+def test_a_long_generator_is_a_text_with_its_length() -> None:
+    name = b"A Media Service of Some Length"
+    found = facts(in_png(png_chunk(b"caBX", cbor(b"claim_generator") + cbor(name))))
+    assert found is not None
+    assert found.provenance == {"c2pa:generator": name.decode()}
+
+
+def test_what_is_told_is_cut() -> None:
+    chunks = [png_chunk(b"tEXt", f"k{number}\0".encode() + b"v" * 1000) for number in range(90)]
+    found = facts(in_png(*chunks))
+    assert found is not None
+    assert len(found.provenance) == 30
+    assert set(found.provenance.values()) == {"v" * 200}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        in_png(*[png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1 << 20)))] * 20_000),
+        in_jpeg(*[app(0xE1, XAP[:40] + b"CreatorTool=" * 5000)] * 300),
+        in_jpeg(*[app(0xE1, exif(software="x" * 9000))] * 2000),
+        in_png(*[png_chunk(b"caBX", b"claim_generator" * 10_000)] * 300),
+    ],
+    ids=["packed", "xmp", "exif", "c2pa"],
+)
+def test_a_stranger_cannot_have_us_read_for_long(data: bytes) -> None:
+    began = time.perf_counter()
+    facts(data)
+    assert time.perf_counter() - began < 2
+
+
+def test_facts_are_hashable_all_the_same() -> None:
+    assert len({facts(PNG), facts(PNG), facts(in_png(png_chunk(b"tEXt", b"a\0b")))}) == 2
+
+
+# What services wrote into pictures of theirs, as others recorded it.
+LIVE = {
+    "crmne__ruby_llm/customizes_image_output__2025-05-05.yml": {
+        "c2pa:digital_source_type": "trainedAlgorithmicMedia",
+        "c2pa:generator": "ChatGPT",
+    },
+    "crmne__ruby_llm/image_basic_functionality_xai_grok-imagine-image_can_paint_images"
+    "__2026-08-13.yml": {
+        "c2pa:digital_source_type": "trainedAlgorithmicMedia",
+        "c2pa:generator": "Grok Imagine",
+    },
+    "0xPlaygrounds__rig/gemini_nano_banana_image_generation_smoke.yaml": {
+        "c2pa:digital_source_type": "trainedAlgorithmicMedia",
+        "c2pa:generator": "Google C2PA Core Generator Library",
+    },
+    "pydantic__pydantic-ai/test_openai_gpt_image_2_generation_vcr__2026-07-21.yaml": {
+        "c2pa:digital_source_type": "trainedAlgorithmicMedia",
+        "c2pa:generator": "OpenAI Media Service API",
+    },
+    "pydantic__pydantic-ai/"
+    "test_google_vertexai_image_generation_with_output_format__2026-06-09.yaml": {
+        "iptc": "present",
+        "xmp": "present",
+        "xmp:digital_source_type": "trainedAlgorithmicMedia",
+        "xmp:credit": "Made with Google AI",
+    },
+}
+
+
+@pytest.mark.skipif(not HOME.exists(), reason=ABSENT)
+@pytest.mark.parametrize("name", LIVE)
+def test_recorded_pictures_tell_what_their_services_wrote(name: str) -> None:
+    bodies = [one.body for one in recorded(name)]
+    spelt = re.findall(rb"(?:iVBORw0KGgo|/9j/)[A-Za-z0-9+/]{400,}=*", b" ".join(bodies))
+    told = [facts(one) for one in (*bodies, *map(base64.b64decode, spelt))]
+    assert LIVE[name] in [one.provenance for one in told if one is not None]

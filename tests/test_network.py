@@ -1,18 +1,33 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpcore
 import pytest
 
-from imagekit import DeadlineExceededError, ProtocolError, TransportError
+from imagekit import DeadlineExceededError, ProtocolError, RetryPolicy, TransportError
 from imagekit._http import HttpRequest
-from imagekit._network import SLICE, AsyncGuarded, Watched, is_public, pinned
+from imagekit._network import (
+    EARLY,
+    SLICE,
+    AsyncGuarded,
+    Listening,
+    Watched,
+    is_public,
+    pinned,
+)
+from imagekit._retried import retried
 from imagekit._scope import Scope, current
 from imagekit._transport import AsyncTransport, SyncTransport
+from imagekit.provider import Effects, send
+from toys import Driver
 
 
 @pytest.mark.parametrize(
@@ -340,7 +355,7 @@ def slow() -> Iterator[SlowBackend]:
 def talk(backend: SlowBackend, scope: Scope | None, timeout: float | None) -> list[float | None]:
     token = current.set(scope)
     try:
-        stream = Watched(backend).connect_tcp("toy.test", 443, timeout)
+        stream = Watched(backend).connect_tcp("127.0.0.1", 443, timeout)
         stream = stream.start_tls(None, None, timeout)  # type: ignore[arg-type]
         stream.write(b"hello", timeout)
         assert stream.read(10, timeout) == b"read"
@@ -366,7 +381,7 @@ def test_connecting_encrypting_writing_and_reading_get_the_time_left(slow: SlowB
 def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> None:
     token = current.set(Scope(60))
     try:
-        Watched(slow).connect_tcp("toy.test", 443).write(b"x" * (2 * SLICE + 1))
+        Watched(slow).connect_tcp("127.0.0.1", 443).write(b"x" * (2 * SLICE + 1))
     finally:
         current.reset(token)
     assert slow.stream.written == [SLICE, SLICE, 1]
@@ -374,14 +389,14 @@ def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> Non
 
 @pytest.mark.parametrize("late", [Scope(0), "cancelled"])
 def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> None:
-    stream = Watched(slow).connect_tcp("toy.test", 443)
+    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
     scope = Scope() if late == "cancelled" else late
     if late == "cancelled":
         scope.cancel()
     token = current.set(scope)
     try:
         with pytest.raises(httpcore.ConnectTimeout):
-            Watched(slow).connect_tcp("toy.test", 443)
+            Watched(slow).connect_tcp("127.0.0.1", 443)
         with pytest.raises(httpcore.ConnectTimeout):
             stream.start_tls(None)  # type: ignore[arg-type]
         with pytest.raises(httpcore.ReadTimeout):
@@ -394,13 +409,13 @@ def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> 
 
 
 def test_closing_closes_the_connection(slow: SlowBackend) -> None:
-    stream = Watched(slow).connect_tcp("toy.test", 443)
+    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
     stream.close()
     assert slow.stream.closed
 
 
 def test_what_the_connection_knows_is_handed_on(slow: SlowBackend) -> None:
-    stream = Watched(slow).connect_tcp("toy.test", 443)
+    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
     assert stream.get_extra_info("socket") is slow.stream.ours
 
 
@@ -414,3 +429,242 @@ def test_a_deadline_in_the_middle_of_a_send_is_one() -> None:
         current.reset(token)
         transport.close()
     assert found.value.billed == "no"
+
+
+# Names, and the addresses behind them
+
+
+class Places(httpcore.MockBackend):
+    """Somebody answers at the addresses that are *open* only."""
+
+    def __init__(self, *open: str) -> None:
+        super().__init__([])
+        self.open, self.tried = open, []
+
+    def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        self.tried.append(host)
+        if host not in self.open:
+            raise httpcore.ConnectTimeout(f"{host} is silent")
+        return httpcore.MockStream([])
+
+
+def found(*addresses: str) -> Any:
+    return lambda *_, **__: [entry(address) for address in addresses]
+
+
+def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", found("192.0.2.1", "192.0.2.2", "192.0.2.3"))
+    places = Places("192.0.2.2")
+    Watched(places).connect_tcp("two.test", 443)
+    assert places.tried == ["192.0.2.1", "192.0.2.2"]
+    nobody = Places()
+    with pytest.raises(httpcore.ConnectTimeout, match=r"192\.0\.2\.3 is silent"):
+        Watched(nobody).connect_tcp("two.test", 443)
+    assert len(nobody.tried) == 3
+
+
+def test_the_deadline_holds_over_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", found("192.0.2.1", "192.0.2.2"))
+    scope = Scope(60)
+
+    class Late(Places):
+        def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.NetworkStream:
+            scope.cancelled.set()
+            return super().connect_tcp(host)
+
+    late = Late()
+    token = current.set(scope)
+    try:
+        with pytest.raises(httpcore.ConnectTimeout, match="the call is over"):
+            Watched(late).connect_tcp("two.test", 443)
+    finally:
+        current.reset(token)
+    assert late.tried == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    "trouble", [OSError("no such name"), UnicodeError("label too long")], ids=repr
+)
+def test_a_name_that_is_none_is_no_connection(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise trouble
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(httpcore.ConnectError, match=str(trouble)):
+        Watched(Places()).connect_tcp("no.test", 443)
+
+
+def test_a_name_without_an_address_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", found())
+    with pytest.raises(httpcore.ConnectError, match="nowhere"):
+        Watched(Places()).connect_tcp("no.test", 443)
+
+
+ADDRESS = socket.AI_NUMERICHOST
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Names are looked up for ever, or until this is set."""
+    over = threading.Event()
+    looked = socket.getaddrinfo
+
+    def look(host: Any, *rest: Any, **how: Any) -> Any:
+        # trio asks first whether it is an address, which takes no time.
+        if host in ("slow.test", b"slow.test") and not (rest[-1:] or (0,))[0] & ADDRESS:
+            over.wait(20)
+            raise OSError("no such name")
+        return looked(host, *rest, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    yield over
+    over.set()
+
+
+def test_a_look_up_takes_no_longer_than_a_connection_may(slowly: threading.Event) -> None:
+    with pytest.raises(httpcore.ConnectTimeout, match="was not looked up in time"):
+        Watched(Places()).connect_tcp("slow.test", 443, 0.05)
+
+
+def test_a_look_up_ends_when_the_call_is_cancelled(slowly: threading.Event) -> None:
+    scope = Scope()
+    threading.Timer(0.05, scope.cancel).start()
+    token = current.set(scope)
+    try:
+        with pytest.raises(httpcore.ConnectTimeout):
+            Watched(Places()).connect_tcp("slow.test", 443, 600)
+    finally:
+        current.reset(token)
+
+
+def test_a_deadline_holds_over_a_look_up(driver: Driver, slowly: threading.Event) -> None:
+    def told() -> Effects[Any]:
+        start = time.monotonic()
+        try:
+            yield from send(HttpRequest("POST", "http://slow.test/"))
+        except DeadlineExceededError as error:
+            # The loop itself ends only after the thread in which it looks the name up.
+            slowly.set()
+            return time.monotonic() - start, error
+
+    seconds, error = driver.do(retried(told(), RetryPolicy()), deadline=0.3)
+    assert seconds < 5
+    assert error.billed in (None, "no")
+
+
+# Who listens while it writes
+
+
+class Early(httpcore.AsyncMockStream):
+    """Answers while it is written to; then a write may fail."""
+
+    def __init__(self, *said: bytes, fails: Exception | None = None) -> None:
+        super().__init__([*said])
+        self.fails, self.closed = fails, False
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        if self.fails:
+            raise self.fails
+
+    async def start_tls(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        if self.fails:
+            raise self.fails
+        return self
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    def get_extra_info(self, info: str) -> Any:
+        return info
+
+
+class EarlyBackend(httpcore.AsyncMockBackend):
+    def __init__(self, stream: Early) -> None:
+        super().__init__([])
+        self.stream = stream
+
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        return self.stream
+
+
+async def listening(stream: Early) -> httpcore.AsyncNetworkStream:
+    return await Listening(EarlyBackend(stream)).connect_tcp("toy.test", 443)
+
+
+@pytest.mark.anyio
+async def test_what_comes_during_a_write_is_read_first() -> None:
+    stream = await listening(Early(b"HTTP/1.1 401", b" No"))
+    await stream.write(b"x" * (SLICE + 1))
+    assert [await stream.read(4), await stream.read(99), await stream.read(99)] == [
+        b"HTTP",
+        b"/1.1 401 No",
+        b"",
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_small_write_listens_to_nothing() -> None:
+    inner = Early(b"later")
+    stream = await listening(inner)
+    await stream.write(b"x" * SLICE)
+    assert await inner.read(99) == b"later"
+
+
+@pytest.mark.anyio
+async def test_no_more_is_kept_than_an_answers_beginning() -> None:
+    inner = Early(b"x" * EARLY, b"the rest")
+    await (await listening(inner)).write(b"x" * (SLICE + 1))
+    assert await inner.read(99) == b"the rest"
+
+
+@pytest.mark.anyio
+async def test_a_write_that_fails_fails_and_what_came_is_kept() -> None:
+    stream = await listening(Early(b"HTTP/1.1 401 No", fails=httpcore.WriteError("reset")))
+    with pytest.raises(httpcore.WriteError, match="reset"):
+        await stream.write(b"x" * (SLICE + 1))
+    assert await stream.read(99) == b"HTTP/1.1 401 No"
+
+
+@pytest.mark.anyio
+async def test_an_encrypted_connection_listens_as_well() -> None:
+    stream = await (await listening(Early(b"No"))).start_tls(ssl.create_default_context())
+    await stream.write(b"x" * (SLICE + 1))
+    assert await stream.read(99) == b"No"
+    assert stream.get_extra_info("socket") == "socket"
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_not_encrypted_after_all_is_closed() -> None:
+    inner = Early(fails=httpcore.ConnectError("no TLS"))
+    with pytest.raises(httpcore.ConnectError, match="no TLS"):
+        await (await listening(inner)).start_tls(ssl.create_default_context())
+    assert inner.closed
+
+
+@pytest.mark.anyio
+async def test_the_end_of_an_answer_may_come_after_the_write_has_failed() -> None:
+    class Behind(Early):
+        """Once a write has failed, only who reads already gets anything, and a moment later."""
+
+        over = False
+
+        async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            try:
+                await super().write(buffer, timeout)
+            finally:
+                self.over = True
+
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            if self.over:
+                raise httpcore.ReadError("broken")
+            await anyio.sleep(0.05)
+            return await super().read(max_bytes, timeout)
+
+    stream = await listening(Behind(b"HTTP/1.1 401 No", fails=httpcore.WriteError("reset")))
+    with pytest.raises(httpcore.WriteError, match="reset"):
+        await stream.write(b"x" * (SLICE + 1))
+    assert await stream.read(99) == b"HTTP/1.1 401 No"

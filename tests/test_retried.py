@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from imagekit import (
@@ -10,6 +14,8 @@ from imagekit import (
     ImageRequest,
     ImageResponse,
     NoImageError,
+    Notice,
+    Noticed,
     ProtocolError,
     RetryPolicy,
     TransportError,
@@ -30,6 +36,7 @@ from imagekit.provider import (
     sleep,
 )
 from imagekit.testing import Played, json_response, play, sse
+from toys import Driver
 
 POST, GET = HttpRequest("POST", "/jobs"), HttpRequest("GET", "/jobs/1")
 POLICY = RetryPolicy(retries=2, base=1.0, cap=3.0, patience=10.0, random=lambda: 0.0)
@@ -270,3 +277,112 @@ def test_a_response_passes_unchanged() -> None:
         yield
 
     assert play(retried(flow(), POLICY)).response is made
+
+
+# A wait that the deadline leaves no time for
+
+
+def test_what_was_said_stands_where_there_is_no_time_to_wait(driver: Driver) -> None:
+    asked = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, headers={"retry-after": "60"})
+
+    start = time.monotonic()
+    patient = RetryPolicy(patience=600)
+    flow = retried(send(HttpRequest("POST", "https://toy.test/jobs")), patient)
+    assert driver.do(flow, busy, deadline=30).status == 429
+    assert len(asked) == 1
+    assert time.monotonic() - start < 20
+
+
+def test_the_error_stands_too(driver: Driver) -> None:
+    def nobody(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody is there")
+
+    slow = RetryPolicy(base=60, cap=60)
+    flow = retried(send(HttpRequest("POST", "https://toy.test/jobs")), slow)
+    with pytest.raises(ConnectionFailedError, match="nobody is there") as found:
+        driver.do(flow, nobody, deadline=30)
+    assert found.value.billed == "no"
+
+
+def test_a_cancelled_wait_is_no_word_of_the_provider() -> None:
+    flow = retried(send(POST), POLICY)
+    next(flow)
+    flow.send(HttpResponse(429))
+    with pytest.raises(TransportError, match="cancelled"):
+        flow.throw(TransportError("the call was cancelled"))
+
+
+# Who says in so many words that it may cost twice
+
+TWICE = replace(POLICY, may_charge_twice=True)
+STATED = Notice(
+    kind="other",
+    feature="may_charge_twice",
+    detail="a request that may have been taken on was sent again: it may be paid for twice",
+)
+
+
+def said(played: Played) -> list[Notice]:
+    return [event.notice for event in played.events if isinstance(event, Noticed)]
+
+
+@pytest.mark.parametrize("first", [HttpResponse(500), HttpResponse(408), lost()], ids=str)
+def test_what_may_have_been_taken_on_is_sent_again_and_it_is_said(first: Any) -> None:
+    played = Played()
+    play(retried(send(POST), TWICE), first, json_response({}), into=played)
+    assert len(played.requests) == 2
+    assert said(played) == [STATED]
+
+
+def test_what_cannot_cost_twice_is_said_of_nobody() -> None:
+    played = Played()
+    none = ConnectionFailedError("none", billed="no")
+    play(retried(send(POST), TWICE), HttpResponse(429), none, json_response({}), into=played)
+    assert len(played.requests) == 3
+    assert said(played) == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [DeadlineExceededError("late"), ProtocolError("too large"), HttpResponse(400)],
+    ids=["late", "too large", "400"],
+)
+def test_not_even_then_is_everything_sent_again(first: Any) -> None:
+    played = Played()
+    with suppress(DeadlineExceededError, ProtocolError):
+        play(retried(send(POST), TWICE), first, json_response({}), into=played)
+    assert len(played.requests) == 1
+
+
+def test_the_pace_is_the_providers_then_too() -> None:
+    answers = json_response({}, 500, retry_after="7"), json_response({})
+    assert play(retried(send(POST), TWICE), *answers).slept == 7
+
+
+@pytest.mark.parametrize("billed", ["no", "possibly", "yes", None])
+def test_who_turns_the_last_one_away_does_not_know_of_the_first(billed: Any) -> None:
+    def flow() -> Effects[Any]:
+        yield from send(POST)
+        raise NoImageError("no", billed=billed)
+
+    with pytest.raises(NoImageError) as found:
+        play(retried(flow(), TWICE), HttpResponse(500), HttpResponse(400))
+    assert found.value.billed == ("yes" if billed == "yes" else "possibly")
+
+
+def test_a_wait_that_is_not_waited_sends_nothing_twice() -> None:
+    flow = retried(raising_of(POST), TWICE)
+    next(flow)
+    flow.send(HttpResponse(500))
+    with pytest.raises(NoImageError) as found:
+        flow.throw(DeadlineExceededError("no time"))
+    assert found.value.billed == "possibly"
+
+
+def raising_of(request: HttpRequest) -> Effects[Any]:
+    yield from send(request)
+    raise NoImageError("none")

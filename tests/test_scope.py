@@ -7,7 +7,7 @@ import time
 import pytest
 
 from imagekit import DeadlineExceededError, TransportError
-from imagekit._scope import Scope, quietly, shut_down
+from imagekit._scope import Reach, Scope, quietly, shut_down
 
 
 def test_without_a_deadline_nothing_is_short() -> None:
@@ -104,3 +104,42 @@ def test_a_connection_that_is_gone_is_shut_down_already() -> None:
 
 def test_what_is_done_quietly_raises_nothing() -> None:
     quietly(lambda: 1 // 0)()
+
+
+def test_a_wait_that_would_outlast_the_deadline_is_not_begun() -> None:
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceededError, match="within a wait of 60 seconds") as found:
+        Scope(30).sleep(60)
+    assert time.monotonic() - start < 10
+    assert found.value.billed == "no"
+
+
+def test_there_is_no_wait_after_the_deadline() -> None:
+    with pytest.raises(DeadlineExceededError, match="passed"):
+        Scope(0).sleep(0)
+
+
+def test_a_wait_that_the_deadline_leaves_time_for_is_waited() -> None:
+    start = time.monotonic()
+    Scope(30).sleep(0.05)
+    assert time.monotonic() - start >= 0.04
+
+
+@pytest.mark.parametrize(
+    ("events", "connecting"),
+    [
+        ([], False),
+        (["connection.connect_tcp.started"], True),
+        (["connection.connect_tcp.started", "connection.connect_tcp.complete"], True),
+        (["connection.connect_tcp.started", "http11.send_request_headers.started"], False),
+        # A proxy's tunnel, and the request that goes through it.
+        (["http11.send_request_headers.started", "connection.start_tls.started"], True),
+        (["connection.start_tls.started", "http2.send_request_headers.started"], False),
+    ],
+)
+@pytest.mark.anyio
+async def test_how_far_a_request_has_come_is_heard(events: list[str], connecting: bool) -> None:
+    far = Reach()
+    for event in events:
+        await far.heard(event, {})
+    assert far.connecting is connecting

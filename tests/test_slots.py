@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import imagekit
 from imagekit import (
     Completed,
     ContentRejectedError,
+    Cost,
     Image,
     ImageFailed,
     ImageFailure,
@@ -21,11 +23,17 @@ from imagekit import (
     PluginError,
     Progress,
     ProviderError,
+    RateLimit,
+    State,
+    Text,
     TransportError,
     TruncatedStreamError,
+    Usage,
+    UsageItem,
 )
-from imagekit._slots import differences, ended
-from imagekit.provider import Effects, Flow, emit, notice
+from imagekit._response import CallRecord
+from imagekit._slots import NAMED, ended
+from imagekit.provider import Effects, Flow, call, emit, notice
 from imagekit.testing import Played, play
 from toys import (
     Driver,
@@ -85,13 +93,13 @@ def test_a_slot_that_was_told_of_is_told_once() -> None:
 
 def test_what_was_told_first_stays() -> None:
     flow = told(ImageReady(image=shade(1)), ImageFailed(failure=BROKEN), end=(shade(2),))
-    assert slots(flow).response.slots == (shade(1),)
+    assert slots(flow).response.slots == (shade(1), shade(2))
 
 
 def test_a_failure_that_was_told_stays() -> None:
     failed = ImageFailed(index=0, failure=BROKEN)
     played = slots(told(failed, failed, end=(BROKEN, shade(1))), n=2)
-    assert kinds(played) == [("image-failed", 0), ("image-ready", 1)]
+    assert kinds(played)[:2] == [("image-failed", 0), ("image-ready", 1)]
     assert played.response.slots == (BROKEN, shade(1))
 
 
@@ -106,7 +114,7 @@ def test_other_events_pass() -> None:
 
 def test_a_picture_that_never_came_is_missing() -> None:
     played = slots(told(end=(shade(1),)), n=3)
-    assert kinds(played) == [("image-ready", 0), ("image-failed", 1), ("image-failed", 2)]
+    assert kinds(played)[:3] == [("image-ready", 0), ("image-failed", 1), ("image-failed", 2)]
     assert "asked for 3 pictures, got 1" in played.response.failures[0].reason
 
 
@@ -191,7 +199,8 @@ def test_an_error_after_a_picture_keeps_it_and_says_so(error: Exception, words: 
     found = slots(flow, n=2).response
     assert [slot.kind for slot in found.slots] == ["image", "failed"]
     assert found.failures[0].preview == shade(0)
-    (note,) = found.notices
+    note, number = found.notices
+    assert number.feature == "n"
     assert note.kind == "incomplete"
     assert note.detail == f"{words} after pictures came: {error}"
 
@@ -201,7 +210,7 @@ def test_pictures_that_an_error_brings_along_are_kept() -> None:
     error.response = ImageResponse(slots=(shade(1), NO_CATS))
     played = slots(told(end=error), n=3)
     assert [slot.kind for slot in played.response.slots] == ["image", "refused", "failed"]
-    assert kinds(played)[1:] == [("image-ready", 0), ("image-failed", 1), ("image-failed", 2)]
+    assert kinds(played)[1:4] == [("image-ready", 0), ("image-failed", 1), ("image-failed", 2)]
 
 
 def test_slots_that_failed_in_an_error_are_its_own() -> None:
@@ -240,34 +249,213 @@ def test_a_picture_is_filled_before_it_is_told_of() -> None:
     assert played.response.notices == (SAID,)
 
 
+def differing(*odd: int, feature: str = "size") -> Any:
+    """A look that finds something in those pictures, by their shade."""
+
+    def look(image: Image) -> Effects[list[Notice]]:
+        here = any(image == shade(one) for one in odd)
+        return [Notice(kind="delivered-differs", feature=feature, detail="odd")] if here else []
+        yield
+
+    return look
+
+
+def looked(look: Any, *shades: int, n: int | None = None) -> Played:
+    flow = told(end=tuple(map(shade, shades)))
+    return play(ended(flow, n or len(shades), as_it_is, look))
+
+
 @pytest.mark.parametrize(
-    ("echo", "features"),
+    ("odd", "count", "detail"),
     [
-        ({}, []),
-        ({"size": "1x1", "output_format": "png"}, []),
-        ({"size": "2x2"}, ["size"]),
-        ({"output_format": "jpeg"}, ["output_format"]),
-        ({"size": "2x2", "output_format": "webp"}, ["size", "output_format"]),
-        ({"size": "auto", "output_format": None}, []),
-        ({"size": 7}, []),
+        ([0], 1, "odd"),
+        ([1], 3, "odd (slot 1 of 3)"),
+        ([0, 2], 3, "odd (slots 0, 2 of 3)"),
+        ([0, 1, 2], 3, "odd (all 3 pictures)"),
+        (range(NAMED + 2), 20, "odd (slots 0, 1, 2, 3, 4, 5, 6, 7 and 2 more of 20)"),
     ],
 )
-def test_an_echo_that_disagrees_with_the_bytes_is_a_notice(echo: Any, features: list[str]) -> None:
-    found = differences(Image(data=picture(), echo=echo))
-    assert [notice.feature for notice in found] == features
-    assert all(notice.kind == "delivered-differs" for notice in found)
+def test_what_differs_is_said_once_and_where(odd: Any, count: int, detail: str) -> None:
+    found = looked(differing(*odd), *range(count)).response
+    assert [notice.detail for notice in found.notices] == [detail]
 
 
-def test_bytes_of_no_known_type_are_kept_and_said_to_be_none() -> None:
-    odd = Image(data=b"what", echo={"size": "2x2", "output_format": "png"})
-    [notice] = differences(odd)
-    assert (notice.feature, notice.used) == ("media_type", "of no type we know")
+def test_what_differs_is_said_after_all_pictures_and_before_the_end() -> None:
+    assert [kind for kind, _ in kinds(looked(differing(0), 0, 1))] == [
+        "image-ready",
+        "image-ready",
+        "noticed",
+    ]
 
 
-def test_a_difference_stands_in_the_response() -> None:
-    image = Image(data=picture(), echo={"size": "2x2"})
-    (note,) = slots(told(end=(image,))).response.notices
-    assert (note.wanted, note.used) == ("2x2", "1x1")
+def test_a_difference_without_words_says_where_it_is() -> None:
+    def look(image: Image) -> Effects[list[Notice]]:
+        return [Notice(kind="delivered-differs", feature="size")] if image == shade(1) else []
+        yield
+
+    assert looked(look, 0, 1).response.notices[0].detail == "(slot 1 of 2)"
+
+
+def test_a_look_may_have_things_done_and_say_so() -> None:
+    def look(image: Image) -> Effects[list[Notice]]:
+        found = yield from call(lambda: "seen")
+        yield from notice(Notice(kind="other", feature=found))
+        return []
+
+    assert [one.feature for one in looked(look, 1).response.notices] == ["seen"]
+
+
+@pytest.mark.parametrize("error", [ProviderError("no eyes"), ZeroDivisionError("no eyes")])
+def test_a_look_that_fails_costs_no_picture(error: Exception) -> None:
+    def look(image: Image) -> Effects[list[Notice]]:
+        raise error
+        yield
+
+    found = looked(look, 1, 2).response
+    assert found.images == (shade(1), shade(2))
+    (note,) = found.notices
+    assert note.kind == "incomplete"
+    assert note.detail == "the picture is not compared with the request: no eyes (all 2 pictures)"
+
+
+def counts(played: Played) -> list[str]:
+    return [one.detail for one in played.response.notices if one.feature == "n"]
+
+
+@pytest.mark.parametrize(
+    ("end", "n", "said"),
+    [
+        ((1, 2), 2, []),
+        ((1, 2, 3), 2, ["asked for 2 pictures, got 3"]),
+        ((1,), 3, ["asked for 3 pictures, got 1: 2 missing"]),
+        ((1, NO_CATS, BROKEN), 4, ["asked for 4 pictures, got 1: 1 refused, 1 failed, 1 missing"]),
+        ((BROKEN, 1), 1, []),
+    ],
+)
+def test_another_number_of_pictures_is_a_notice(end: Any, n: int, said: list[str]) -> None:
+    end = tuple(shade(one) if isinstance(one, int) else one for one in end)
+    played = slots(told(end=end), n)
+    assert counts(played) == said
+    for one in played.response.notices:
+        assert (one.kind, one.wanted) == ("delivered-differs", str(n))
+        assert one.used == str(len(played.response))
+
+
+def test_a_picture_that_comes_for_a_slot_that_failed_has_one_of_its_own() -> None:
+    played = slots(told(ImageFailed(failure=BROKEN), end=(shade(1),)))
+    assert played.response.slots == (BROKEN, shade(1))
+    assert kinds(played) == [("image-failed", 0), ("image-ready", 1)]
+
+
+def test_another_picture_that_is_told_of_a_slot_that_ended_has_one_of_its_own() -> None:
+    flow = told(ImageReady(image=shade(1)), ImageReady(image=shade(2)), end=(shade(1),))
+    assert slots(flow).response.slots == (shade(1), shade(2))
+
+
+def test_a_picture_of_nobodys_slot_takes_one_that_would_be_missing() -> None:
+    flow = told(ImageReady(image=shade(1)), end=(shade(2),))
+    assert slots(flow, n=2).response.slots == (shade(1), shade(2))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"data": picture(1)}, {"data": picture(1), "revised_prompt": "a cat"}),
+        ({"url": "https://a.test/1"}, {"url": "https://a.test/1", "id": "7"}),
+        ({"url": "https://a.test/1"}, {"url": "https://a.test/1", "data": picture(1)}),
+    ],
+)
+def test_a_picture_of_which_more_is_said_later_is_the_same_one(one: Any, other: Any) -> None:
+    flow = told(ImageReady(image=Image(**one)), end=(Image(**other),))
+    assert slots(flow).response.slots == (Image(**one),)
+
+
+def left(**more: Any) -> ProviderError:
+    """An error that brings something along."""
+    error = ProviderError("broken", billed="yes")
+    error.response = ImageResponse(slots=more.pop("slots", ()), **more)
+    return error
+
+
+KNOWN: dict[str, Any] = {
+    "text": "well",
+    "usage": Usage(items=(UsageItem(quantity=Decimal(3)),)),
+    "cost": Cost(amount=Decimal(2), kind="reported"),
+    "state": State(provider="toy", payload={"id": 7}),
+    "request_ids": ("r1",),
+    "model": "toy-1",
+    "calls": (CallRecord(n=1, images=0, billed="yes", error="broken"),),
+    "metadata": {"region": "here"},
+    "rate_limits": {"requests": RateLimit(remaining=1)},
+    "processing_time": 1.5,
+}
+
+
+@pytest.mark.parametrize("pictures", [0, 1])
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_an_error_brings_along_is_kept(name: str, pictures: int) -> None:
+    flow = told(end=left(slots=(shade(1),) * pictures, **KNOWN))
+    try:
+        found = slots(flow, n=2).response
+    except ProviderError as error:
+        found = error.response
+    assert len(found) == pictures
+    assert getattr(found, name) == KNOWN[name]
+
+
+def test_what_an_error_knows_of_itself_stands_in_its_response() -> None:
+    error = ProviderError("broken", request_id="r7")
+    error.rate_limits, error.processing_time = {"requests": RateLimit(limit=3)}, 0.5
+    with pytest.raises(ProviderError):
+        slots(told(Text(text="I "), Text(text="try"), Text(text="?", phase="reasoning"), end=error))
+    assert error.response is not None
+    assert error.response.text == "I try"
+    assert error.response.request_ids == ("r7",)
+    assert error.response.rate_limits == error.rate_limits
+    assert error.response.processing_time == 0.5
+
+
+def test_what_an_error_brings_along_is_nearer_than_what_it_knows() -> None:
+    error = left(request_ids=("r1",), text="well")
+    error.request_id = "r9"
+    with pytest.raises(ProviderError):
+        slots(told(Text(text="I try"), end=error))
+    assert error.response is not None
+    assert (error.response.request_ids, error.response.text) == (("r1",), "well")
+
+
+def test_a_picture_of_no_bytes_is_missing() -> None:
+    found = slots(told(end=(Image(data=b""), shade(1))), n=2).response
+    assert (found.slots[0].kind, found.slots[0].reason) == (
+        "missing",
+        "the picture that came is empty",
+    )
+
+
+def test_a_slot_far_beyond_those_asked_for_is_the_plugins_fault() -> None:
+    with pytest.raises(PluginError, match="slot 5000, of 1"):
+        slots(told(ImageReady(index=5000, image=shade(1))))
+
+
+def test_notices_that_an_error_brings_along_are_told() -> None:
+    played = Played()
+    with pytest.raises(ProviderError) as found:
+        slots(told(end=left(notices=(SAID,))), into=played)
+    assert [event.kind for event in played.events] == ["image-failed", "noticed"]
+    assert found.value.response is not None
+    assert found.value.response.notices == (SAID,)
+
+
+def test_an_error_made_of_a_failure_knows_the_request() -> None:
+    limits = {"requests": RateLimit(remaining=0)}
+    told_of = ImageResponse(
+        slots=(NO_CATS,), request_ids=("r1", "r2"), rate_limits=limits, processing_time=2.0
+    )
+    with pytest.raises(ContentRejectedError) as found:
+        slots(told(end=told_of))
+    assert found.value.request_id == "r1"
+    assert found.value.rate_limits == limits
+    assert found.value.processing_time == 2.0
 
 
 # Through a client, on both drivers
@@ -285,7 +473,7 @@ def test_a_stream_that_breaks_after_a_picture_keeps_it(driver: Driver, server: S
     assert last.response.image == shade(1)
     assert last.response.failures[0].preview == shade(2)
     assert last.response.failures[0].billed == "possibly"
-    assert [notice.kind for notice in last.response.notices] == ["incomplete"]
+    assert [notice.kind for notice in last.response.notices] == ["incomplete", "delivered-differs"]
 
 
 def test_a_stream_that_breaks_before_a_picture_raises_with_what_came(

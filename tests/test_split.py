@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import imagekit
 from imagekit import (
@@ -19,16 +21,34 @@ from imagekit import (
     NoImageError,
     Notice,
     PartialImage,
+    PluginError,
     Progress,
     ProviderError,
     RateLimit,
+    State,
     Usage,
     UsageItem,
 )
-from imagekit._split import failure_of, split, worst
-from imagekit.provider import Capabilities, Flow, emit
+from imagekit._response import CallRecord
+from imagekit._split import failure_of, merged, recorded, split, worst
+from imagekit.provider import Capabilities, Flow, emit, sleep
 from imagekit.testing import Played, play
-from toys import Driver, Server, Whole, answers, by, done, picture, plugins, spelt
+from toys import (
+    Driver,
+    Scripted,
+    Server,
+    Streaming,
+    Whole,
+    answers,
+    by,
+    done,
+    hangs,
+    picture,
+    plugins,
+    spelt,
+    sse,
+    streams,
+)
 
 Make = Callable[[ImageRequest], Flow]
 
@@ -181,9 +201,22 @@ def test_what_several_failures_cost_is_the_worst_of_them(billed: Any, all_of_it:
     assert worst(billed) == all_of_it
 
 
+def test_what_a_part_raises_beyond_our_errors_costs_no_other_part() -> None:
+    found = split_up(2, 1, Parts((1,), ZeroDivisionError("oh"))).response
+    assert [slot.kind for slot in found.slots] == ["image", "failed"]
+    assert "ZeroDivisionError('oh')" in found.slots[1].reason
+    assert found.slots[1].billed == "possibly"
+
+
+def test_when_every_part_raises_beyond_our_errors_the_plugin_is_at_fault() -> None:
+    with pytest.raises(PluginError) as found:
+        split_up(2, 1, Parts(ZeroDivisionError(), ZeroDivisionError()))
+    assert isinstance(found.value.__cause__, ZeroDivisionError)
+
+
 def test_what_is_no_error_of_ours_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        split_up(2, 1, Parts((1,), ZeroDivisionError()))
+        merged([response(shade(1)), ZeroDivisionError()], [1, 1])
 
 
 def test_a_refusal_becomes_a_refused_slot() -> None:
@@ -260,7 +293,259 @@ def test_what_else_the_parts_say_is_joined() -> None:
     assert found.rate_limits["requests"].remaining == 3
 
 
+# What failed, and what it left
+
+
+def left(*slots: Any, billed: Any = "no", **more: Any) -> ProviderError:
+    """An error that brings something along."""
+    error = ProviderError("broken", billed=billed)
+    error.response = response(*slots, **more)
+    return error
+
+
+STATE = State(provider="toy", payload={"id": 7})
+LIMITS = {"requests": RateLimit(remaining=3)}
+
+
+@pytest.mark.parametrize("others", [((1,),), (ProviderError("no", billed="no"),)])
+def test_what_a_part_left_that_failed_is_in_the_whole(others: Any) -> None:
+    failed = left(
+        usage=usage(3),
+        text="sorry",
+        notices=(Notice(kind="other", feature="x"),),
+        request_ids=("r1",),
+        rate_limits=LIMITS,
+        processing_time=2.0,
+        state=STATE,
+    )
+    try:
+        found = split_up(2, 1, Parts(failed, *others)).response
+    except ProviderError as error:
+        found = error.response
+    assert found is not None
+    assert found.usage == usage(3)
+    assert found.text == "sorry"
+    assert [notice.feature for notice in found.notices] == ["x"]
+    assert found.request_ids == ("r1",)
+    assert found.rate_limits == LIMITS
+    assert found.processing_time == 2.0
+    assert found.state == STATE
+
+
+def test_what_an_error_knows_of_itself_is_in_the_whole() -> None:
+    failed = ProviderError("broken", request_id="r1", billed="no")
+    failed.rate_limits, failed.processing_time = LIMITS, 0.5
+    worked = response(shade(2), request_ids=("r2",), processing_time=1.0)
+    found = split_up(2, 1, Parts(failed, worked)).response
+    assert found.request_ids == ("r1", "r2")
+    assert found.rate_limits == LIMITS
+    assert found.processing_time == 1.5
+
+
+def test_the_state_is_the_first_one_there_is() -> None:
+    parts = Parts((1,), response(shade(2), state=STATE))
+    assert split_up(2, 1, parts).response.state == STATE
+
+
+@pytest.mark.parametrize(
+    ("failed", "amount"),
+    [
+        (left(cost=dollars("0.5"), billed="yes"), "1.5"),
+        (left(cost=dollars("0.5"), billed="no"), "1.5"),
+        (left(billed="no"), "1"),
+        (left(billed="yes"), None),
+        (left(cost=dollars("1", currency="EUR"), billed="yes"), None),
+    ],
+)
+def test_what_a_part_cost_that_failed_is_in_the_whole(failed: Any, amount: str | None) -> None:
+    found = split_up(2, 1, Parts(response(shade(1), cost=dollars("1")), failed)).response
+    assert (found.cost and str(found.cost.amount)) == amount
+    assert found.calls[0].cost == dollars("1")
+
+
+def test_an_error_of_all_parts_says_what_they_cost() -> None:
+    parts = Parts(*[left(cost=dollars("1"), billed="yes") for _ in range(2)])
+    with pytest.raises(ProviderError) as found:
+        split_up(2, 1, parts)
+    assert found.value.response is not None
+    assert found.value.response.cost == dollars("2")
+
+
+def test_a_part_that_fails_keeps_the_pictures_that_it_told_of() -> None:
+    def make(request: ImageRequest) -> Flow:
+        if request.seed:
+            return response(shade(3), shade(4))
+        yield from emit(PartialImage(index=0, image=shade(8)))
+        yield from emit(ImageReady(index=1, image=shade(1)))
+        yield from emit(ImageReady(index=3, image=shade(9)))
+        raise ProviderError("cut")
+
+    found = split_up(4, 2, make, seed=0).response
+    assert [slot.kind for slot in found.slots] == ["failed", "image", "image", "image", "image"]
+    assert found.slots[0].preview == shade(8)
+    assert found.images == tuple(map(shade, (1, 3, 4, 9)))
+
+
+def test_a_failure_beyond_those_asked_for_is_kept_of_a_response() -> None:
+    more = ImageFailure(kind="failed", reason="more")
+    found = split_up(2, 1, Parts(response(shade(1), more), (2,))).response
+    assert found.slots == (shade(1), shade(2), more)
+
+
+# The calls
+
+
+def test_each_request_has_a_record() -> None:
+    parts = Parts(
+        response(
+            shade(1), shade(2), usage=usage(3), cost=dollars("1"), request_ids=("r1",), model="m"
+        ),
+        left(shade(3), usage=usage(4), request_ids=("r2",), billed="yes"),
+        response(ImageFailure(kind="refused", reason="no cats", billed="no")),
+    )
+    assert split_up(5, 2, parts).response.calls == (
+        CallRecord(
+            n=2, images=2, model="m", usage=usage(3), cost=dollars("1"), request_ids=("r1",)
+        ),
+        CallRecord(
+            n=2, images=1, usage=usage(4), request_ids=("r2",), billed="yes", error="broken"
+        ),
+        CallRecord(n=1, images=0, billed="no", error="no cats"),
+    )
+
+
+def test_a_response_with_a_picture_is_a_call_that_went_well() -> None:
+    parts = Parts(response(shade(1), ImageFailure(kind="failed", reason="no", billed="no")))
+    (call,) = split_up(2, None, parts).response.calls
+    assert (call.n, call.images, call.billed, call.error) == (2, 1, None, None)
+
+
+def test_a_call_that_failed_stands_on_its_error() -> None:
+    with pytest.raises(ProviderError) as found:
+        split_up(1, None, Parts(ProviderError("broken")))
+    assert found.value.response is not None
+    assert found.value.response.calls == (
+        CallRecord(n=1, images=0, billed="possibly", error="broken"),
+    )
+
+
+def test_a_call_counts_the_pictures_that_it_only_told_of() -> None:
+    def flow() -> Flow:
+        yield from emit(ImageReady(image=shade(1)))
+        yield from emit(ImageFailed(index=1, failure=ImageFailure(kind="failed", reason="no")))
+        return response()
+
+    (call,) = play(recorded(flow(), 2)).response.calls
+    assert call.images == 1
+
+
+def test_the_parts_of_a_plugins_own_are_the_calls() -> None:
+    def make(request: ImageRequest) -> Flow:
+        return split(request, 1, Parts(response(shade(1), usage=usage(1))))
+
+    found = split_up(2, None, make).response
+    assert [call.n for call in found.calls] == [1, 1]
+
+
+def test_what_is_found_out_of_the_cost_later_is_its_only_calls_too() -> None:
+    def costed(calls: int) -> ImageResponse:
+        record = CallRecord(n=1, images=1)
+        end = response(shade(1), cost=dollars("1"), calls=(record,) * calls)
+        return play(recorded(Parts(end)(asked(1)), 1)).response
+
+    assert [call.cost for call in costed(1).calls] == [dollars("1")]
+    assert [call.cost for call in costed(2).calls] == [None, None]
+
+
+def test_a_cost_that_is_known_of_a_call_stays() -> None:
+    record = CallRecord(n=1, images=1, cost=dollars("1"))
+    end = response(shade(1), cost=dollars("2"), calls=(record,))
+    assert merged([end], [1]).calls == (record,)
+
+
+ENDS = st.one_of(
+    st.builds(
+        lambda count, tokens, cost: response(
+            *map(shade, range(count)), usage=usage(tokens) if tokens else None, cost=cost
+        ),
+        st.integers(0, 3),
+        st.integers(0, 9),
+        st.sampled_from([None, dollars("1"), dollars("0.25"), dollars("1", currency="EUR")]),
+    ),
+    st.builds(
+        lambda tokens, billed: left(usage=usage(tokens) if tokens else None, billed=billed),
+        st.integers(0, 9),
+        st.sampled_from(["no", "possibly", "yes"]),
+    ),
+    st.builds(lambda: ProviderError("no")),
+)
+
+
+@given(st.lists(ENDS, min_size=1, max_size=6))
+def test_the_whole_is_the_sum_of_its_calls(ends: list[Any]) -> None:
+    try:
+        found = split_up(2 * len(ends), 2, Parts(*ends)).response
+    except ProviderError as error:
+        found = error.response
+    assert len(found.calls) == len(ends)
+    items = [item for call in found.calls if call.usage for item in call.usage.items]
+    assert items == list(found.usage.items if found.usage else ())
+    assert sum(call.images for call in found.calls) == len(found.images)
+    costs = [call.cost for call in found.calls if call.cost or call.billed != "no"]
+    if found.cost is not None:
+        assert found.cost.amount == sum(cost.amount for cost in costs)
+        assert {cost.currency for cost in costs} == {found.cost.currency}
+    else:
+        assert None in costs or len({cost.currency for cost in costs}) != 1
+
+
 # Through a client, on both drivers
+
+
+def test_a_call_that_was_not_split_has_one_record(driver: Driver, server: Server) -> None:
+    server.does(answers())
+    found = driver.call(lambda c: c.generate("a"), **counted(server))
+    assert [(call.n, call.images, call.error) for call in found.calls] == [(1, 1, None)]
+
+
+def test_the_deadline_of_a_stream_keeps_what_came(driver: Driver, server: Server) -> None:
+    server.does(streams(sse("ready", 1, 0), sse("partial", 2, 1), then="stays"))
+    toys = plugins(toy=Streaming(server.url))
+    fields = {"n": 2, "deadline": 0.5}
+    *_, last = driver.stream("a", fields=fields, provider="toy", plugins=toys)
+    found = last.response
+    assert [slot.kind for slot in found.slots] == ["image", "failed"]
+    assert found.failures[0].preview == shade(2)
+    assert found.failures[0].billed == "possibly"
+    assert [notice.feature for notice in found.notices] == ["response", "n"]
+    (call,) = found.calls
+    assert (call.n, call.images, call.billed) == (2, 1, "possibly")
+    assert "deadline" in call.error
+
+
+def test_the_deadline_of_a_part_costs_no_other_part(driver: Driver, server: Server) -> None:
+    server.does(answers(), hangs)
+    able = {**counted(server), "deadline": 0.7}
+    found = driver.call(lambda c: c.generate("a", n=2), **able)
+    assert sorted(slot.kind for slot in found.slots) == ["failed", "image"]
+    assert sorted(str(call.billed) for call in found.calls) == ["None", "possibly"]
+
+
+def test_who_leaves_a_stream_early_closes_every_part(driver: Driver) -> None:
+    closed: list[int] = []
+
+    def make(request: ImageRequest) -> Flow:
+        try:
+            yield from emit(ImageReady(image=shade(1)))
+            yield from emit(Progress(step=1))
+            yield from sleep(5)
+        finally:
+            closed.append(1)
+
+    toys = plugins(toy=Scripted(make, max_images=1, streaming=True))
+    told = driver.stream("a", fields={"n": 2}, until=1, provider="toy", plugins=toys)
+    assert [event.kind for event in told] == ["image-ready"]
+    assert len(closed) >= 1
 
 
 def counted(server: Server, most: int = 1) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def test_a_deadline_holds_over_a_dripping_stream(driver: Driver, server: Server)
 def test_a_deadline_holds_over_retries(driver: Driver, server: Server) -> None:
     server.does(answers(429, retry_after="60"))
     came = made(driver, Whole(server.url), deadline=0.3)
-    assert type(came.error) is DeadlineExceededError
+    assert type(came.error) is RateLimitError
     assert came.error.billed == "no"
     assert server.connections == 1
 

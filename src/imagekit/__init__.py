@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from ._beside import ModelInfo as ModelInfo
     from ._beside import Moderation as Moderation
     from ._beside import StoredFile as StoredFile
+    from ._cache import Cache as Cache
     from ._capabilities import Allowed as Allowed
     from ._capabilities import Capabilities as Capabilities
+    from ._capabilities import Lifecycle as Lifecycle
     from ._capabilities import SizeRule as SizeRule
+    from ._capabilities import Source as Source
     from ._client import AsyncClient as AsyncClient
     from ._client import Client as Client
     from ._default import batch as batch
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ._default import fetch as fetch
     from ._default import generate as generate
     from ._default import open_image as open_image
+    from ._default import plan as plan
     from ._default import poll as poll
     from ._default import providers as providers
     from ._default import resume as resume
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from ._default import submit as submit
     from ._default import vary as vary
     from ._errors import AuthenticationError as AuthenticationError
+    from ._errors import BudgetExceededError as BudgetExceededError
     from ._errors import ConfigurationError as ConfigurationError
     from ._errors import ConnectionFailedError as ConnectionFailedError
     from ._errors import ContentRejectedError as ContentRejectedError
@@ -67,11 +72,22 @@ if TYPE_CHECKING:
     from ._image import Mask as Mask
     from ._image import ProviderFile as ProviderFile
     from ._jobs import Job as Job
+    from ._manifest import Manifest as Manifest
     from ._media import MediaFacts as MediaFacts
+    from ._plan import Plan as Plan
+    from ._plan import PlannedRequest as PlannedRequest
     from ._plugins import Plugins as Plugins
+    from ._prices import Estimate as Estimate
+    from ._prices import Expected as Expected
+    from ._prices import Price as Price
+    from ._prices import Prices as Prices
     from ._providers import Profile as Profile
+    from ._purse import Budget as Budget
+    from ._purse import Totals as Totals
     from ._request import ImageRequest as ImageRequest
     from ._request import State as State
+    from ._response import Attempt as Attempt
+    from ._response import CallRecord as CallRecord
     from ._response import Cost as Cost
     from ._response import Exchange as Exchange
     from ._response import HttpInfo as HttpInfo
@@ -93,26 +109,32 @@ if TYPE_CHECKING:
 # Where each name lives; it is imported on first use, so that this door stays light.
 _HOME = {
     "_beside": "ModelInfo Moderation StoredFile",
-    "_capabilities": "Allowed Capabilities SizeRule",
+    "_cache": "Cache",
+    "_capabilities": "Allowed Capabilities Lifecycle SizeRule Source",
     "_client": "AsyncClient Client",
-    "_default": "batch cancel capabilities configure delete edit fetch generate open_image poll "
-    "providers resume run stream submit vary",
-    "_errors": "AuthenticationError ConfigurationError ConnectionFailedError ContentRejectedError "
-    "DeadlineExceededError ImagekitError InvalidRequestError MissingCredentialError NoImageError "
-    "PermissionDeniedError PluginError ProtocolError ProviderError ProviderUnavailableError "
-    "QuotaExceededError RateLimitError RequestError TransportError TransportTimeoutError "
-    "TruncatedStreamError UnknownProviderError UnsupportedRequestError",
+    "_default": "batch cancel capabilities configure delete edit fetch generate open_image plan "
+    "poll providers resume run stream submit vary",
+    "_errors": "AuthenticationError BudgetExceededError ConfigurationError ConnectionFailedError "
+    "ContentRejectedError DeadlineExceededError ImagekitError InvalidRequestError "
+    "MissingCredentialError NoImageError PermissionDeniedError PluginError ProtocolError "
+    "ProviderError ProviderUnavailableError QuotaExceededError RateLimitError RequestError "
+    "TransportError TransportTimeoutError TruncatedStreamError UnknownProviderError "
+    "UnsupportedRequestError",
     "_events": "Completed ImageEvent ImageFailed ImageReady Noticed PartialImage Progress Queued "
     "Text",
-    "_image": "Image ImageFile ImageInput Mask ProviderFile",
     "_http": "HttpResponse",
+    "_image": "Image ImageFile ImageInput Mask ProviderFile",
     "_jobs": "Job",
+    "_manifest": "Manifest",
     "_media": "MediaFacts",
+    "_plan": "Plan PlannedRequest",
     "_plugins": "Plugins",
+    "_prices": "Estimate Expected Price Prices",
     "_providers": "Profile",
+    "_purse": "Budget Totals",
     "_request": "ImageRequest State",
-    "_response": "Cost Exchange HttpInfo ImageFailure ImageResponse Notice RateLimit Timing Usage "
-    "UsageItem",
+    "_response": "Attempt CallRecord Cost Exchange HttpInfo ImageFailure ImageResponse Notice "
+    "RateLimit Timing Usage UsageItem",
     "_retried": "RetryPolicy",
     "_streams": "AsyncStream Stream",
     "_tools": "ImageTools ToolResult image_tools",

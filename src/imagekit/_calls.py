@@ -6,66 +6,180 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ._addressed import addressed
+from ._cache import cache_of, cached
 from ._debug import dumped
-from ._errors import ImagekitError, PluginError, RequestError, UnsupportedRequestError
+from ._errors import ImagekitError, RequestError, UnsupportedRequestError
 from ._events import Noticed
-from ._fetched import brought, filled
+from ._fallback import Choice, fallen_back
+from ._fetched import brought
 from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
 from ._hookspecs import CallInfo
 from ._http import Endpoint
 from ._image import Image
 from ._jobs import Begun, Job, JobPart, job_of, known, parted, parts_of, without_waiting
-from ._meant import How, Meaning, blaming, free, only_how, request_of
+from ._making import Making, finished, guarded, making, repeated, stamped
+from ._meant import How, Meaning, Spending, blaming, free, only_how, request_of
+from ._money import costed, estimated
 from ._observed import Exchanges, observed
+from ._pace import Pace, paced
+from ._plan import Plan, plan_of
 from ._prepared import prepared
+from ._prices import Estimate
+from ._purse import Purse, budget_of, budgeted
 from ._request import ImageRequest
 from ._response import ImageResponse, Notice
 from ._retried import retried
-from ._slots import ended
-from ._split import SIDE_BY_SIDE, divided, failure_of, split, together
+from ._split import SIDE_BY_SIDE, divided, failure_of, recorded, together
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Planned(Generic[T]):
+class Ready(Generic[T]):
     """One call, ready to be driven; `begun` is what it has begun at its provider by then."""
 
     flow: Effects[T]
     deadline: float | None
-    begun: Begun | None = None
+    begun: Begun | _Latest | None = None
 
 
 class Calls:
     """One client's calls: everything of it but its I/O."""
 
-    def __init__(self, meaning: Meaning) -> None:
+    def __init__(
+        self,
+        meaning: Meaning,
+        spending: Spending | None = None,
+    ) -> None:
+        spending = spending or Spending()
         self.meaning = meaning
         self.providers = meaning.providers
+        self.purse, self._budget = Purse(), budget_of(spending.budget)
+        self._cache = cache_of(spending.cache)
+        self._images_per_minute = spending.images_per_minute
+        self._paces: dict[tuple[str, str | None], Pace] = {}
 
-    def planned(
+    def making(
         self,
         given: ImageRequest | None,
         fields: Mapping[str, Any],
         needs: Sequence[str] = (),
         *,
         stream: bool = False,
-    ) -> Planned[ImageResponse]:
+    ) -> Ready[ImageResponse]:
         """One call from a request, or from the fields of one; the client's defaults fill in.
 
         *needs* are the fields that the verb cannot do without.
         """
         with free():
-            how, request = self.meaning.settled(given, fields, needs)
-            flow, begun = self._performed(how, request, stream)
-            return self._around(how, flow, request, stream=stream, begun=begun)
+            meant = [
+                self.meaning.settled(given, {**fields, **who}, needs)
+                for who in self.meaning.choices(given, fields)
+            ]
+            makes = [partial(self._made, how, request, stream=stream) for how, request in meant]
+            return self._first(meant[0][0], makes)
+
+    def following(self, given: Plan | str, fields: Mapping[str, Any]) -> Ready[ImageResponse]:
+        """What a plan says, and nothing else."""
+        with free():
+            only_how(fields)
+            if fields.get("provider") is not None:
+                raise RequestError("a plan says who is asked: leave provider out")
+            plan = plan_of(given)
+            makes, first = [], None
+            for one in (plan, *plan.then):
+                how = self.meaning.how({**fields, "provider": self.meaning.whose(one, fields)})
+                makes.append(partial(self._made, how, one.request, plan=one, stream=one.stream))
+                first = first or how
+            assert first is not None
+            return self._first(first, makes)
+
+    def planning(
+        self,
+        given: ImageRequest | None,
+        fields: Mapping[str, Any],
+        needs: Sequence[str] = (),
+        *,
+        stream: bool = False,
+    ) -> Ready[Plan]:
+        """What one call would do, without doing it."""
+        with free():
+            meant = [
+                self.meaning.settled(given, {**fields, **who}, needs)
+                for who in self.meaning.choices(given, fields)
+            ]
+            (first, request), *others = meant
+            making = Making.of(self.meaning, first, request, stream=stream)
+
+            def flow() -> Effects[Plan]:
+                plan = yield from _named(making.plan(), first.name)
+                then = []
+                for how, request in others:
+                    try:
+                        other = Making.of(self.meaning, how, request, stream=stream)
+                        then.append((yield from _named(other.plan(), how.name)))
+                    except UnsupportedRequestError as error:
+                        plan = plan.with_notice(_passed_over(how.name, error))
+                return plan.with_then(then)
+
+            return Ready(_free(flow()), first.deadline)
+
+    def _first(
+        self, how: How, makes: Sequence[Callable[[], Ready[ImageResponse]]]
+    ) -> Ready[ImageResponse]:
+        """The only one of them; or the first that can be had, the others after it."""
+        if len(makes) == 1:
+            return makes[0]()
+        begun = _Latest()
+
+        def choice(make: Callable[[], Ready[ImageResponse]]) -> Flow:
+            with free():
+                begun.of = make()
+            return begun.of.flow
+
+        choices = [Choice(make.args[0].name, partial(choice, make)) for make in makes]  # type: ignore[attr-defined]
+        for one in choices:
+            # What is set up wrongly is said now, and not when it is needed.
+            with blaming(one.name):
+                self.providers.endpoint(one.name)
+        return Ready(fallen_back(choices, how.said.get("fall_back_on") or ()), how.deadline, begun)
+
+    def _made(
+        self, how: How, request: ImageRequest, *, stream: bool, plan: Plan | None = None
+    ) -> Ready[ImageResponse]:
+        """One provider's making of it, within the budget, or what was kept of it."""
+        making = Making.of(self.meaning, how, request, stream=stream)
+        cache = cache_of(how.said.get("cache"), self._cache)
+        begun = making.begun() if hasattr(making.maker, "resume") else None
+
+        def made(plan: Plan | None) -> Flow:
+            flow = making.made(self._pace(how.name, making.model), begun or making.begun(), plan)
+            return self._within(how, flow, making.estimate)
+
+        def by_plan() -> Flow:
+            found = plan or (yield from making.plan())
+            flow = made(found)
+            if cache is not None and found.complete:
+                flow = cached(flow, cache, found.key, found.request.n, refresh=refreshes)
+            response = yield from flow
+            return response.with_plan(found)
+
+        refreshes = how.said.get("cache") == "refresh"
+        kept = plan is not None or cache is not None or how.said.get("keep_plan")
+        flow = by_plan() if kept else made(None)
+        return self._around(how, flow, making.request, stream=making.stream, begun=begun)
+
+    def _pace(self, name: str, model: str | None) -> Pace:
+        """What is known of how fast *model* of the provider *name* may be asked."""
+        return self._paces.setdefault((name, model), Pace(self._images_per_minute))
 
     def submitting(
         self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
-    ) -> Planned[Job]:
+    ) -> Ready[Job]:
         """One call that ends as soon as its provider goes on by itself."""
         with free():
             how, request = self.meaning.settled(given, {**fields, "detach": True}, needs)
@@ -75,22 +189,24 @@ class Calls:
             if not able.detaches:
                 raise UnsupportedRequestError(f"{how.name} {lacks}")
 
+            model = request.model or able.model
+
             def one(part: ImageRequest) -> Effects[Any]:
-                flow = _making(how.name, maker.flow, part, stream=False)
-                return _repeated(how, maker, parted(flow))
+                flow = making(how.name, maker.flow, part, stream=False)
+                return repeated(how, maker, parted(flow))
 
             def submitted() -> Effects[Sequence[JobPart]]:
                 ready = yield from retried(prepared(request, able, how.name), how.policy)
                 parts = divided(ready, able.max_images)
-                outcomes = yield from gather([one(part) for part in parts], limit=SIDE_BY_SIDE)
+                flow = gather([one(part) for part in parts], limit=SIDE_BY_SIDE)
+                pace = self._pace(how.name, model)
+                outcomes = yield from paced(flow, pace, request.n, how.policy.patience)
                 return parts_of(outcomes, [part.n for part in parts])
 
-            flow = self._given_out(
-                how, submitted(), request.model or able.model, [request.n], found
-            )
-            return self._around(how, flow, request)
+            flow = self._given_out(how, submitted(), model, [request.n], found)
+            return self._around(how, self._within(how, flow, estimated(request, able)), request)
 
-    def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Planned[Job]:
+    def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
         with free():
             requests = tuple(requests)
@@ -115,14 +231,20 @@ class Calls:
                 ready = []
                 for part, able in parts:
                     ready.append((yield from retried(prepared(part, able, how.name), how.policy)))
-                flow = parted(_making(how.name, maker.batch, tuple(ready)))
-                handle = yield from _repeated(how, maker, flow)
+                flow = parted(making(how.name, maker.batch, tuple(ready)))
+                handle = yield from repeated(how, maker, flow)
                 return parts_of([handle], [sum(part.n for part in ready)])
 
             counts = [request.n for _, request in settled]
             model = settled[0][1].model or parts[0][1].model
-            flow = self._given_out(how, submitted(), model, counts, found)
-            return self._around(how, flow)
+            flow = self._given_out(how, submitted(), model, counts, found, batched=True)
+            first, *more = (estimated(part, able, batch=True) for part, able in parts)
+            return self._around(how, self._within(how, flow, sum(more, first)))
+
+    def _within(self, how: How, flow: Effects[T], estimate: Estimate) -> Effects[T]:
+        """*flow*, which begins only if the budgets hold what it may cost."""
+        call = budget_of(how.said.get("budget"))
+        return budgeted(flow, self.purse, self._budget, call, estimate)
 
     def _given_out(
         self,
@@ -131,6 +253,8 @@ class Calls:
         model: str | None,
         counts: Sequence[int],
         found: Sequence[Notice],
+        *,
+        batched: bool = False,
     ) -> Effects[Job]:
         notices = dict.fromkeys(found)
 
@@ -147,18 +271,21 @@ class Calls:
             parts=tuple(parts),
             created=datetime.now(UTC),
             notices=tuple(notices),
+            batched=batched,
         )
 
     def resuming(
         self, given: Job | str, fields: Mapping[str, Any], *, wait: bool = True
-    ) -> Planned[ImageResponse]:
+    ) -> Ready[ImageResponse]:
         """The rest of a job; where it may not *wait*, it ends in `Unfinished` instead."""
         with free():
             job = job_of(given)
             only_how(fields)
             how = self.meaning.how({**fields, "provider": self.meaning.whose(job, fields)})
             maker = self.meaning.able(how.name, "resume", "keeps no jobs")
-            about = {name: getattr(job, name) for name in ("counts", "model", "created", "notices")}
+            able = self.providers.capabilities(how.name, job.model)
+            same = ("counts", "model", "created", "notices", "batched")
+            about = {name: getattr(job, name) for name in same}
             begun = Begun({**self.providers.stamp(how.name), **about})
             # Who only looks is not kept waiting because the provider is asked too often.
             if not wait:
@@ -167,17 +294,18 @@ class Calls:
             def one(part: JobPart) -> Flow:
                 if part.handle is None:
                     return begun.watched(known(part), part.n)
-                flow = _making(how.name, maker.resume, part.handle)
+                flow = making(how.name, maker.resume, part.handle)
                 flow = flow if wait else without_waiting(flow)
-                flow = _repeated(how, maker, flow, taken=True)
-                return begun.watched(flow, part.n, part.handle)
+                flow = costed(repeated(how, maker, flow, taken=True), able, batch=job.batched)
+                return begun.watched(recorded(flow, part.n), part.n, part.handle)
 
             counts = [part.n for part in job.parts]
             flow = together([one(part) for part in job.parts], counts)
-            flow = self._ended(how, flow, job.n, job.model, job.notices)
+            flow = finished(how, _told(flow, job.notices), job.n)
+            flow = stamped(flow, self.providers.stamp(how.name), job.model)
             return self._around(how, begun.kept(flow), begun=begun)
 
-    def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Planned[None]:
+    def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Ready[None]:
         """What *verb* ("cancel", "delete") does to each part of a job."""
         with free():
             job = job_of(given)
@@ -188,7 +316,7 @@ class Calls:
 
     def removing(
         self, handle: Mapping[str, Any], fields: Mapping[str, Any], of: str | None = None
-    ) -> Planned[None]:
+    ) -> Ready[None]:
         """Delete what a provider keeps and knows by *handle*; it is one *of* that provider's."""
         with free():
             usual = self.providers.usual
@@ -200,14 +328,14 @@ class Calls:
 
     def _each(
         self, fields: Mapping[str, Any], verb: str, handles: Sequence[Mapping[str, Any]]
-    ) -> Planned[None]:
+    ) -> Ready[None]:
         only_how(fields)
         how = self.meaning.how(fields)
         maker = self.meaning.able(how.name, verb, f"cannot {verb} what it keeps")
 
         def all_of_them() -> Effects[None]:
             flows = [
-                _repeated(how, maker, _guarded(how.name, getattr(maker, verb), handle))
+                repeated(how, maker, guarded(how.name, getattr(maker, verb), handle))
                 for handle in handles
             ]
             for outcome in (yield from gather(flows, limit=SIDE_BY_SIDE)):
@@ -216,14 +344,14 @@ class Calls:
 
         return self._around(how, all_of_them())
 
-    def asking(self, verb: str, lacks: str, fields: Mapping[str, Any]) -> Planned[Any]:
+    def asking(self, verb: str, lacks: str, fields: Mapping[str, Any]) -> Ready[Any]:
         """What a provider's small flow *verb* gives; *lacks* says what one without it lacks."""
         with free():
             only_how(fields)
             how = self.meaning.how(fields)
             maker = self.meaning.able(how.name, verb, lacks)
-            flow = _guarded(how.name, getattr(maker, verb))
-            return self._around(how, _repeated(how, maker, flow))
+            flow = guarded(how.name, getattr(maker, verb))
+            return self._around(how, repeated(how, maker, flow))
 
     def showing(
         self,
@@ -233,7 +361,7 @@ class Calls:
         fields: Mapping[str, Any],
         *,
         whole: bool = False,
-    ) -> Planned[Any]:
+    ) -> Ready[Any]:
         """The same, of a prompt, pictures or both that the provider is *shown*.
 
         With *whole* a picture has to travel itself, whatever else could be named.
@@ -251,19 +379,19 @@ class Calls:
 
             def asked() -> Effects[Any]:
                 ready = yield from prepared(request, able, how.name)
-                return (yield from _guarded(how.name, getattr(maker, verb), ready))
+                return (yield from guarded(how.name, getattr(maker, verb), ready))
 
-            return self._around(how, _repeated(how, maker, asked()))
+            return self._around(how, repeated(how, maker, asked()))
 
-    def sending(self, flow: Effects[T], fields: Mapping[str, Any]) -> Planned[T]:
+    def sending(self, flow: Effects[T], fields: Mapping[str, Any]) -> Ready[T]:
         """A flow of the caller's own, at the provider's address and with its credentials."""
         with free():
             only_how(fields)
             how = self.meaning.how(fields)
             maker = self.providers.provider(how.name)
-            return self._around(how, _repeated(how, maker, flow))
+            return self._around(how, repeated(how, maker, flow))
 
-    def fetching(self, image: Image, fields: Mapping[str, Any]) -> Planned[Image]:
+    def fetching(self, image: Image, fields: Mapping[str, Any]) -> Ready[Image]:
         """What brings in a picture that is only a URL; without a provider, from strangers only."""
         with free():
             only_how(fields)
@@ -273,12 +401,13 @@ class Calls:
             return self._seen(how, retried(brought(image), how.policy), endpoint)
 
     def carried(
-        self, error: ImagekitError, given: ImageRequest | None, fields: Mapping[str, Any]
+        self, error: ImagekitError, given: ImageRequest | Plan | None, fields: Mapping[str, Any]
     ) -> ImageResponse:
         """*error* as a response that carries it, where the call or the client wants that."""
         said = {**self.meaning.defaults, **fields}
         if said.get("raise_on_error", True):
             raise error
+        given = given.request if isinstance(given, Plan) else given
         asked = given.n if given is not None else said.get("n", 1)
         n = asked if isinstance(asked, int) and 1 <= asked <= 1000 else 1
         response = error.response or ImageResponse(slots=(failure_of(error),) * n)
@@ -287,49 +416,12 @@ class Calls:
             "http": error.http,
             "request_ids": tuple(filter(None, [error.request_id])),
             "rate_limits": dict(error.rate_limits),
+            "attempts": error.attempts,
             "processing_time": error.processing_time,
         }
         # What the response says of itself is nearer to what happened.
         lacks = {name: fact for name, fact in known.items() if not getattr(response, name)}
         return response.model_copy(update=lacks).with_error(error)
-
-    def _performed(
-        self, how: How, request: ImageRequest, stream: bool
-    ) -> tuple[Flow, Begun | None]:
-        name = how.name
-        maker = self.providers.provider(name)
-        request, found, able = self.meaning.checked(name, request)
-        stream = stream and able.streaming
-        most = (able.max_images_streamed if stream else None) or able.max_images
-        model = request.model or able.model
-        about = {"counts": (request.n,), "model": model, "notices": tuple(found)}
-        begun = Begun({**self.providers.stamp(name), **about})
-
-        def one(part: ImageRequest) -> Flow:
-            flow = _making(name, maker.flow, part, stream=stream)
-            return begun.watched(_repeated(how, maker, flow), part.n)
-
-        def made() -> Flow:
-            ready = yield from retried(prepared(request, able, name), how.policy)
-            return (yield from split(ready, most, one))
-
-        flow = self._ended(how, made(), request.n, model, found)
-        return (begun.kept(flow), begun) if hasattr(maker, "resume") else (flow, None)
-
-    def _ended(
-        self, how: How, flow: Flow, n: int, model: str | None, notices: Sequence[Notice]
-    ) -> Flow:
-        """Each slot ends once, results that are URLs are fetched, and it is said who made them."""
-
-        def told() -> Flow:
-            for found in notices:
-                yield from notice(found)
-            return (yield from flow)
-
-        def fill(image: Image) -> Effects[Image]:
-            return retried(filled(image, wanted=bool(how.said.get("fetch", True))), how.policy)
-
-        return _stamped(ended(told(), n, fill), self.providers.stamp(how.name), model)
 
     def _around(
         self,
@@ -339,7 +431,7 @@ class Calls:
         *,
         stream: bool = False,
         begun: Begun | None = None,
-    ) -> Planned[T]:
+    ) -> Ready[T]:
         """A call to a provider that can be asked, with everything that stands around one."""
         with blaming(how.name):
             endpoint = self.providers.endpoint(how.name)
@@ -354,52 +446,41 @@ class Calls:
         *,
         stream: bool = False,
         begun: Begun | None = None,
-    ) -> Planned[T]:
+    ) -> Ready[T]:
         """What stands around every call: its observers, and inside them nobody who sees a key."""
         info = CallInfo(uuid.uuid4().hex, how.name, request, stream)
         exchanges = Exchanges(endpoint, keep=bool(how.said.get("raw")))
         flow = observed(flow, info, self.providers.plugins.hook, exchanges)
         flow = dumped(flow, how.said.get("debug"), endpoint)
-        return Planned(_named(addressed(flow, endpoint), how.name), how.deadline, begun)
+        return Ready(_named(addressed(flow, endpoint), how.name), how.deadline, begun)
 
 
-def _repeated(how: How, maker: Any, flow: Effects[T], *, taken: bool = False) -> Effects[T]:
-    """*flow*, repeated where that cannot cost twice, by what its provider knows of refusals."""
-    return retried(flow, how.policy, getattr(maker, "judge", None), taken=taken)
+@dataclass
+class _Latest:
+    """What was begun at whom a call asks just now."""
+
+    of: Ready[ImageResponse] | None = None
+
+    @property
+    def job(self) -> Job | None:
+        """What can still be finished of it."""
+        begun = self.of.begun if self.of else None
+        return begun.job if begun else None
 
 
-def _guarded(name: str, flow: Callable[..., Effects[Any]], *given: Any, **how: Any) -> Effects[Any]:
-    """A provider's own flow; what it raises beyond our errors is the plugin's fault."""
-    try:
-        found = yield from flow(*given, **how)
-    except ImagekitError:
-        raise
-    except Exception as error:
-        raise PluginError(f"provider {name!r} failed: {error!r}") from error
-    return found
+def _told(flow: Flow, notices: Sequence[Notice]) -> Flow:
+    for found in notices:
+        yield from notice(found)
+    return (yield from flow)
 
 
-def _making(name: str, flow: Callable[..., Flow], *given: Any, **how: Any) -> Flow:
-    """The same, of a flow that makes pictures."""
-    found = yield from _guarded(name, flow, *given, **how)
-    if not isinstance(found, ImageResponse):
-        raise PluginError(
-            f"provider {name!r}: its flow must return an ImageResponse, not {type(found).__name__}"
-        )
-    return found
+def _passed_over(name: str, error: UnsupportedRequestError) -> Notice:
+    return Notice(kind="unsupported", feature="provider", detail=str(error), wanted=name)
 
 
-def _stamped(flow: Flow, stamp: Mapping[str, Any], model: str | None) -> Flow:
-    """The response says who made it, also the one that an error carries."""
-
-    def stamped(response: ImageResponse) -> ImageResponse:
-        return response.model_copy(update={**stamp, "model": response.model or model})
-
-    try:
-        return stamped((yield from flow))
-    except ImagekitError as error:
-        error.response = error.response and stamped(error.response)
-        raise
+def _free(flow: Effects[T]) -> Effects[T]:
+    with free():
+        return (yield from flow)
 
 
 def _named(flow: Effects[T], name: str) -> Effects[T]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeGuard, TypeVar, Unpack
 
 from ._beside import ModelInfo, Moderation, StoredFile
-from ._calls import Calls, Planned
+from ._cache import AsCache
+from ._calls import Calls, Ready
 from ._capabilities import Capabilities
 from ._configuration import Named, Setup, settled
 from ._drive import run
-from ._errors import ImagekitError, RequestError
+from ._errors import ConfigurationError, ImagekitError, RequestError
 from ._fields import (
     AskFields,
     Defaults,
@@ -19,6 +21,7 @@ from ._fields import (
     GenerateFields,
     Inputs,
     ModerateFields,
+    PlanFields,
     ResumeFields,
     RunFields,
     StreamFields,
@@ -27,16 +30,20 @@ from ._flow import send
 from ._http import HttpRequest, HttpResponse, Key
 from ._image import Image, ImageFile, InputLike, ProviderFile
 from ._jobs import Job, job_of
-from ._meant import Meaning
+from ._meant import Meaning, Spending
 from ._observed import Unfinished
 from ._perform import perform
+from ._plan import Plan
 from ._plugins import Plugins
 from ._providers import Profile, Providers
+from ._purse import AsBudget, Totals
 from ._request import ImageRequest, State
 from ._response import ImageResponse
 from ._retried import RetryPolicy
 from ._scope import Scope
 from ._streams import AsyncStream, Clock, Opening, Stream, until
+from ._tables import Given as Patched
+from ._tables import patches
 from ._transport import AsyncTransport, SyncTransport, Timeouts
 
 if TYPE_CHECKING:
@@ -68,14 +75,36 @@ class _Client:
         """What *model* can do; without one, the model that a call would ask for."""
         return self._calls.meaning.capabilities(provider, model)
 
+    @property
+    def spent(self) -> Totals:
+        """What this client's calls came to so far."""
+        return self._calls.purse.spent
+
     def _streamed(
-        self, given: ImageRequest | Job | str, fields: Mapping[str, Any]
-    ) -> Planned[ImageResponse]:
+        self, given: ImageRequest | Plan | Job | str, fields: Mapping[str, Any]
+    ) -> Ready[ImageResponse]:
+        if isinstance(given, Plan):
+            return self._calls.following(given, fields)
         if isinstance(given, Job) or _is_job(given):
             return self._calls.resuming(given, fields)
-        return self._calls.planned(*_asked(given, fields), stream=True)
+        return self._calls.making(*_asked(given, fields), stream=True)
 
-    def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Planned[None]:
+    def _planned(self, given: ImageRequest | str, fields: Mapping[str, Any]) -> Ready[Plan]:
+        stream = bool(fields.get("stream", False))
+        said = {name: value for name, value in fields.items() if name != "stream"}
+        return self._calls.planning(*_asked(given, said), stream=stream)
+
+    def _ready(
+        self,
+        given: ImageRequest | Plan | None,
+        fields: Mapping[str, Any],
+        needs: Sequence[str],
+    ) -> Ready[ImageResponse]:
+        if isinstance(given, Plan):
+            return self._calls.following(given, fields)
+        return self._calls.making(given, fields, needs)
+
+    def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Ready[None]:
         match kept:
             case State(provider=provider, payload=payload):
                 return self._calls.removing(payload, fields, provider)
@@ -88,14 +117,14 @@ class _Client:
                 )
         return self._calls.ending(kept, "delete", fields)
 
-    def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Planned[Any]:
+    def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Ready[Any]:
         return self._calls.showing(
             "upload", "keeps no files", {"images": [image]}, fields, whole=True
         )
 
     def _moderated(
         self, prompt: str | None, images: Inputs, fields: Mapping[str, Any]
-    ) -> Planned[Any]:
+    ) -> Ready[Any]:
         how = {name: value for name, value in fields.items() if name != "model"}
         shown = {"model": fields.get("model"), "prompt": prompt, "images": images}
         return self._calls.showing("moderate", "moderates nothing by itself", shown, how)
@@ -103,13 +132,28 @@ class _Client:
 
 def _calls(
     setup: Setup,
-    provider: str | None,
+    provider: str | Sequence[str] | None,
     own: Profile,
     plugins: Plugins | None,
     env: Mapping[str, str] | None,
+    capabilities: Patched,
 ) -> Calls:
-    who = Providers(provider, own, setup.profiles, plugins, env, setup.provider, setup.places)
-    return Calls(Meaning(who, setup.retry, setup.defaults))
+    known = patches(capabilities, os.environ if env is None else env)
+    first = _first(provider)
+    who = Providers(first, own, setup.profiles, plugins, env, setup.provider, setup.places, known)
+    defaults = dict(setup.defaults)
+    if first != provider:
+        defaults["provider"] = provider
+    return Calls(Meaning(who, setup.retry, defaults), setup.spending)
+
+
+def _first(provider: str | Sequence[str] | None) -> str | None:
+    """Whom the client's own key and address belong to, where it asks several."""
+    if provider is None or isinstance(provider, str):
+        return provider
+    if not provider:
+        raise ConfigurationError("provider is a name, or a list of names: the list is empty")
+    return provider[0].partition(":")[0]
 
 
 def _is_job(given: object) -> TypeGuard[str]:
@@ -169,8 +213,11 @@ class Client(_Client):
     send over, *downloads* one to read strangers' URLs with; both stay yours to close. *timeouts*
     are seconds for connecting and for the next byte. *env* is read in place of `os.environ`.
     *config* is a file of settings; without one it is what `IMAGEKIT_CONFIG` names, else the user's
-    own, and with False none. Everything else is a default for the calls: the call's own value wins,
-    then the client's, then the environment's, then the file's.
+    own, and with False none. *capabilities* patches what is known of models: a file, a mapping, or
+    False for not even the user's own file. *budget* is what all calls together may cost, *cache*
+    where results are kept (True is the usual place), *images_per_minute* how fast each model is
+    asked. Several names in *provider* are asked in order. Everything else is a default for the
+    calls: the call's own value wins, then the client's, then the environment's, then the file's.
 
     Safe to share between threads.
     """
@@ -178,7 +225,7 @@ class Client(_Client):
     def __init__(
         self,
         *,
-        provider: str | None = None,
+        provider: str | Sequence[str] | None = None,
         api_key: Key | None = None,
         base_url: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -190,11 +237,18 @@ class Client(_Client):
         downloads: httpx.Client | httpx.BaseTransport | None = None,
         env: Mapping[str, str] | None = None,
         config: Named = None,
+        capabilities: Patched = None,
+        budget: AsBudget | None = None,
+        cache: AsCache | None = None,
+        images_per_minute: int | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
         own = Profile("", "", base_url, api_key, None, settings or {})
-        setup = settled(config, env, provider, profiles, retry, timeouts, defaults)
-        super().__init__(_calls(setup, provider, own, plugins, env))
+        spending = Spending(budget, cache, images_per_minute)
+        setup = settled(
+            config, env, _first(provider), profiles, retry, timeouts, defaults, spending
+        )
+        super().__init__(_calls(setup, provider, own, plugins, env, capabilities))
         self._transport = SyncTransport(http, downloads, setup.timeouts)
 
     def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
@@ -210,12 +264,21 @@ class Client(_Client):
         """Make pictures like a given one."""
         return self._made(None, {**fields, "images": images}, "images")
 
-    def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
-        """Do what *request* asks."""
+    def run(self, request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
+        """Do what *request* asks, or exactly what a plan says."""
         return self._made(request, fields)
 
-    def stream(self, request: ImageRequest | Job | str, **fields: Unpack[StreamFields]) -> Stream:
-        """Do what *request*, or a prompt with its fields, asks, and see it happen.
+    def plan(self, request: ImageRequest | str, **fields: Unpack[PlanFields]) -> Plan:
+        """What *request*, or a prompt with its fields, would send and may cost.
+
+        Nothing is sent, and no key is needed. `run(plan)` does exactly that, now or later.
+        """
+        return self._done(self._planned(request, fields))
+
+    def stream(
+        self, request: ImageRequest | Plan | Job | str, **fields: Unpack[StreamFields]
+    ) -> Stream:
+        """Do what *request*, a plan, or a prompt with its fields asks, and see it happen.
 
         Of a `Job` it shows the rest, as `resume` waits for it.
         """
@@ -325,18 +388,18 @@ class Client(_Client):
         return clock.stamp(made)
 
     def _made(
-        self, given: ImageRequest | None, fields: Mapping[str, Any], *needs: str
+        self, given: ImageRequest | Plan | None, fields: Mapping[str, Any], *needs: str
     ) -> ImageResponse:
         clock = Clock()
         try:
-            planned = self._calls.planned(given, fields, needs)
-            made = run(planned.flow, self._transport, Scope(planned.deadline))
+            ready = self._ready(given, fields, needs)
+            made = run(ready.flow, self._transport, Scope(ready.deadline))
         except ImagekitError as error:
             made = self._calls.carried(error, given, fields)
         return clock.stamp(made)
 
-    def _done(self, planned: Planned[T]) -> T:
-        return run(planned.flow, self._transport, Scope(planned.deadline))
+    def _done(self, ready: Ready[T]) -> T:
+        return run(ready.flow, self._transport, Scope(ready.deadline))
 
     def close(self) -> None:
         """Close the connections."""
@@ -359,7 +422,7 @@ class AsyncClient(_Client):
     def __init__(
         self,
         *,
-        provider: str | None = None,
+        provider: str | Sequence[str] | None = None,
         api_key: Key | None = None,
         base_url: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -371,11 +434,18 @@ class AsyncClient(_Client):
         downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
         env: Mapping[str, str] | None = None,
         config: Named = None,
+        capabilities: Patched = None,
+        budget: AsBudget | None = None,
+        cache: AsCache | None = None,
+        images_per_minute: int | None = None,
         **defaults: Unpack[Defaults],
     ) -> None:
         own = Profile("", "", base_url, api_key, None, settings or {})
-        setup = settled(config, env, provider, profiles, retry, timeouts, defaults)
-        super().__init__(_calls(setup, provider, own, plugins, env))
+        spending = Spending(budget, cache, images_per_minute)
+        setup = settled(
+            config, env, _first(provider), profiles, retry, timeouts, defaults, spending
+        )
+        super().__init__(_calls(setup, provider, own, plugins, env, capabilities))
         self._transport = AsyncTransport(http, downloads, setup.timeouts)
 
     async def generate(self, prompt: str, **fields: Unpack[GenerateFields]) -> ImageResponse:
@@ -393,14 +463,21 @@ class AsyncClient(_Client):
         """Make pictures like a given one."""
         return await self._made(None, {**fields, "images": images}, "images")
 
-    async def run(self, request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
-        """Do what *request* asks."""
+    async def run(self, request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
+        """Do what *request* asks, or exactly what a plan says."""
         return await self._made(request, fields)
 
+    async def plan(self, request: ImageRequest | str, **fields: Unpack[PlanFields]) -> Plan:
+        """What *request*, or a prompt with its fields, would send and may cost.
+
+        Nothing is sent, and no key is needed. `run(plan)` does exactly that, now or later.
+        """
+        return await self._done(self._planned(request, fields))
+
     def stream(
-        self, request: ImageRequest | Job | str, **fields: Unpack[StreamFields]
+        self, request: ImageRequest | Plan | Job | str, **fields: Unpack[StreamFields]
     ) -> AsyncStream:
-        """Do what *request*, or a prompt with its fields, asks, and see it happen.
+        """Do what *request*, a plan, or a prompt with its fields asks, and see it happen.
 
         Of a `Job` it shows the rest, as `resume` waits for it.
         """
@@ -517,19 +594,19 @@ class AsyncClient(_Client):
         return clock.stamp(made)
 
     async def _made(
-        self, given: ImageRequest | None, fields: Mapping[str, Any], *needs: str
+        self, given: ImageRequest | Plan | None, fields: Mapping[str, Any], *needs: str
     ) -> ImageResponse:
         clock = Clock()
         try:
-            planned = self._calls.planned(given, fields, needs)
-            end = until(planned.deadline)
-            made = await perform(planned.flow, self._transport, end)
+            ready = self._ready(given, fields, needs)
+            end = until(ready.deadline)
+            made = await perform(ready.flow, self._transport, end)
         except ImagekitError as error:
             made = self._calls.carried(error, given, fields)
         return clock.stamp(made)
 
-    async def _done(self, planned: Planned[T]) -> T:
-        return await perform(planned.flow, self._transport, until(planned.deadline))
+    async def _done(self, ready: Ready[T]) -> T:
+        return await perform(ready.flow, self._transport, until(ready.deadline))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._errors import ConfigurationError
+from ._meant import Spending
 from ._providers import Profile
 from ._retried import RetryPolicy
 from ._transport import Timeouts
@@ -38,6 +39,7 @@ class Setup:
     places: Mapping[str, str] = field(default_factory=dict)
     retry: RetryPolicy | None = None
     timeouts: Timeouts | None = None
+    spending: Spending = field(default_factory=Spending)
 
 
 def usual_file() -> Path | None:
@@ -118,12 +120,13 @@ def settled(
     retry: RetryPolicy | None,
     timeouts: Timeouts | None,
     defaults: Mapping[str, Any],
+    spending: Spending | None = None,
 ) -> Setup:
     """The arguments of a client, and below them what the environment and a file say."""
     env = os.environ if env is None else env
     found = said(config, env)
     if found is None:
-        return Setup(defaults, None, tuple(profiles), {}, retry, timeouts)
+        return Setup(defaults, None, tuple(profiles), {}, retry, timeouts, spending or Spending())
     settings = found.settings
     usual = provider or env.get("IMAGEKIT_PROVIDER") or settings.provider
     below = settings.defaults.model_dump(exclude_unset=True)
@@ -140,6 +143,7 @@ def settled(
         places={one.name: place_of(found, one.name) for one in configured},
         retry=retry or RetryPolicy(**settings.retry.model_dump(exclude_unset=True)),
         timeouts=timeouts or Timeouts(**settings.timeouts.model_dump(exclude_unset=True)),
+        spending=(spending or Spending()).over(settings),
     )
 
 

@@ -15,12 +15,14 @@ from ._fields import (
     EditFields,
     GenerateFields,
     Inputs,
+    PlanFields,
     ResumeFields,
     RunFields,
     StreamFields,
 )
 from ._image import Image, ImageFile
 from ._jobs import Job
+from ._plan import Plan
 from ._request import ImageRequest
 from ._response import ImageResponse
 from ._streams import Stream
@@ -67,12 +69,17 @@ def vary(images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
     return default().vary(images, **fields)
 
 
-def run(request: ImageRequest, **fields: Unpack[RunFields]) -> ImageResponse:
-    """Do what *request* asks; see `Client.run`."""
+def run(request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
+    """Do what *request*, or a plan, asks; see `Client.run`."""
     return default().run(request, **fields)
 
 
-def stream(request: ImageRequest | Job | str, **fields: Unpack[StreamFields]) -> Stream:
+def plan(request: ImageRequest | str, **fields: Unpack[PlanFields]) -> Plan:
+    """What it would send and may cost; see `Client.plan`."""
+    return default().plan(request, **fields)
+
+
+def stream(request: ImageRequest | Plan | Job | str, **fields: Unpack[StreamFields]) -> Stream:
     """Do what is asked, and see it happen; see `Client.stream`."""
     return default().stream(request, **fields)
 

@@ -5,7 +5,8 @@ ImagekitError
 │   ├── UnknownProviderError        nobody of that name is installed
 │   └── MissingCredentialError      the provider wants a key and none was given
 ├── RequestError                    you, before anything is sent: what was asked
-│   └── UnsupportedRequestError     this provider or model cannot express it
+│   ├── UnsupportedRequestError     this provider or model cannot express it
+│   └── BudgetExceededError         it may cost more than the budget has left
 ├── ProviderError                   the provider said no
 │   ├── AuthenticationError         it does not know the key
 │   ├── PermissionDeniedError       it knows the key, which may not do this
@@ -32,7 +33,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from ._jobs import Job
-    from ._response import HttpInfo, ImageResponse, RateLimit
+    from ._prices import Estimate
+    from ._purse import Budget
+    from ._response import Attempt, HttpInfo, ImageResponse, RateLimit
 
 Billed: TypeAlias = Literal["no", "possibly", "yes"]
 Stage: TypeAlias = Literal["input", "output", "unknown"]
@@ -52,6 +55,7 @@ class ImagekitError(Exception):
     * `job`: what was begun and goes on, for `client.resume(error.job)` to finish; `checkpoint` is
       the provider's own handle in it.
     * `response`: what had arrived all the same, as an `ImageResponse`.
+    * `attempts`: what providers said that were tried before.
     * `http`: status, headers and, of what is no success, text of each answer that the call got.
     * `rate_limits`: the provider's limits by what they count, and `processing_time`: the seconds
       that it says it worked.
@@ -61,6 +65,7 @@ class ImagekitError(Exception):
     job: Job | None = None
     checkpoint: Mapping[str, Any] | None = None
     response: ImageResponse | None = None
+    attempts: tuple[Attempt, ...] = ()
     http: tuple[HttpInfo, ...] = ()
     rate_limits: Mapping[str, RateLimit] = MappingProxyType({})
     processing_time: float | None = None
@@ -103,6 +108,25 @@ class RequestError(ImagekitError, ValueError):
 
 class UnsupportedRequestError(RequestError):
     """This provider or model cannot express the request; nothing was sent."""
+
+
+class BudgetExceededError(RequestError):
+    """The call may cost more than its budget or the client's has left; nothing was sent.
+
+    `estimate` is what it may cost, `budget` the budget that does not hold it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        estimate: Estimate | None = None,
+        budget: Budget | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, **known)
+        self.estimate = estimate
+        self.budget = budget
 
 
 class ProviderError(ImagekitError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TextIO, TypeAlias, TypedDict
 
+from ._cache import AsCache
+from ._fallback import FallBackOn
 from ._image import InputLike, Mask
+from ._purse import AsBudget
 from ._request import Options, State, Unsupported
 
 # What most providers know, for editors to complete; whatever else a provider knows goes as well.
@@ -28,6 +31,9 @@ class HowFields(TypedDict, total=False):
     often a request that cannot cost twice is repeated. With `raise_on_error=False` what goes wrong
     comes back as the response's `error`; streams and `open_image` raise whatever it says. `debug`
     shows each exchange, without secrets: True on standard error, or a text file to write to.
+    `check_mask=True` looks at how much changed outside the mask. `keep_plan=True` keeps the plan
+    that the call was made by in the response. `fall_back_on` names further reasons to ask the next
+    of several providers.
     """
 
     deadline: float | None
@@ -36,6 +42,20 @@ class HowFields(TypedDict, total=False):
     retries: int
     raise_on_error: bool
     debug: bool | TextIO
+    check_mask: bool
+    keep_plan: bool
+    fall_back_on: Sequence[FallBackOn]
+
+
+class SpendFields(TypedDict, total=False):
+    """What a call that makes pictures may spend, and whether it need be made anew.
+
+    `budget` is the most that it may cost: an amount in US dollars, or a `Budget`. `cache=False`
+    makes it anew where its client has a cache, "refresh" keeps what then comes.
+    """
+
+    budget: AsBudget | None
+    cache: AsCache | None
 
 
 class WantFields(TypedDict, total=False):
@@ -62,10 +82,10 @@ class Defaults(HowFields, WantFields, total=False):
     """What a client may fill in where a call says nothing."""
 
 
-class GenerateFields(HowFields, WantFields, total=False):
+class GenerateFields(HowFields, SpendFields, WantFields, total=False):
     """What `generate` and `vary` take beside the prompt or the pictures."""
 
-    provider: str | None
+    provider: str | Sequence[str] | None
     state: State | None
 
 
@@ -81,10 +101,19 @@ class StreamFields(EditFields, total=False):
     images: Inputs
 
 
-class RunFields(HowFields, total=False):
+class RunFields(HowFields, SpendFields, total=False):
     """What `run` takes beside the request."""
 
-    provider: str | None
+    provider: str | Sequence[str] | None
+
+
+class PlanFields(StreamFields, total=False):
+    """What `plan` takes beside the prompt or the request: what the call itself would take.
+
+    `stream` plans for `client.stream`.
+    """
+
+    stream: bool
 
 
 class AskFields(TypedDict, total=False):
@@ -108,4 +137,4 @@ class ResumeFields(HowFields, total=False):
     provider: str | None
 
 
-CALL = frozenset(HowFields.__annotations__) | {"provider"}
+CALL = frozenset({*HowFields.__annotations__, *SpendFields.__annotations__, "provider"})

@@ -22,7 +22,7 @@ from ._image import Value
 from ._observed import Unfinished
 from ._response import ImageFailure, ImageResponse, Notice, Slot
 from ._scope import quietly
-from ._split import failure_of, worst
+from ._split import left_by, merged
 
 T = TypeVar("T")
 E = TypeVar("E", Checkpoint, Sleep)
@@ -48,8 +48,9 @@ class JobPart(Value):
 class Job(Value):
     """Work under way at a provider. `str(job)` is JSON, and every verb that takes a job takes that.
 
-    `counts` are the pictures of each request that the job does, in order; `notices` what went
-    otherwise than asked. It holds no key. What came at once is in it, and comes out by `resume`.
+    `counts` are the pictures of each request that the job does, in order, `batched` whether that is
+    for the price of a batch; `notices` what went otherwise than asked. It holds no key. What came
+    at once is in it, and comes out by `resume`.
     """
 
     provider: str
@@ -58,6 +59,7 @@ class Job(Value):
     counts: tuple[Count, ...]
     parts: tuple[JobPart, ...]
     created: datetime | None = None
+    batched: bool = False
     notices: tuple[Notice, ...] = ()
 
     @model_validator(mode="after")
@@ -115,6 +117,7 @@ class _Part:
     handle: Mapping[str, Any] | None = None
     response: ImageResponse | None = None
     error: ImagekitError | None = None
+    lost: ImageResponse | None = None
 
     @property
     def open(self) -> bool:
@@ -127,10 +130,9 @@ class _Part:
             return JobPart(n=self.n, handle=self.handle)
         if self.response is not None:
             return JobPart(n=self.n, response=self.response)
-        if self.error is None:
-            slot = ImageFailure(kind="failed", reason="the call was left before it was begun")
-        else:
-            slot = failure_of(self.error)
+        if self.lost is not None:
+            return JobPart(n=self.n, response=self.lost)
+        slot = ImageFailure(kind="failed", reason="the call was left before it was begun")
         return JobPart(n=self.n, response=ImageResponse(slots=(slot,) * self.n))
 
 
@@ -177,7 +179,8 @@ class Begun:
         try:
             part.response = yield from transform(flow, handle)
         except ImagekitError as error:
-            part.error = error
+            # By and by the error of one part may be that of the whole call.
+            part.error, part.lost = error, left_by(error, part.n)
             raise
         return part.response
 
@@ -251,15 +254,13 @@ def parts_of(
             parts.append(JobPart(n=count, response=outcome))
         elif isinstance(outcome, ImagekitError):
             errors.append(outcome)
-            lost = ImageResponse(slots=(failure_of(outcome),) * count)
-            parts.append(JobPart(n=count, response=lost))
+            parts.append(JobPart(n=count, response=left_by(outcome, count)))
         elif isinstance(outcome, BaseException):
             raise outcome
         else:
             parts.append(JobPart(n=count, handle=outcome))
     if len(errors) == len(outcomes):
-        errors[0].billed = worst(error.billed for error in errors)
-        raise errors[0]
+        merged(errors, counts)
     return tuple(parts)
 
 

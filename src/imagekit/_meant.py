@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -25,6 +25,11 @@ from ._request import ImageRequest
 from ._response import Notice
 from ._retried import RetryPolicy
 
+if TYPE_CHECKING:
+    from ._cache import AsCache
+    from ._plan import Plan
+    from ._purse import AsBudget
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -34,6 +39,25 @@ class How:
     said: Mapping[str, Any]
     deadline: float | None
     policy: RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a client's calls may spend together, what is kept of them, and how fast they may be."""
+
+    budget: AsBudget | None = None
+    cache: AsCache | None = None
+    images_per_minute: int | None = None
+
+    def over(self, below: Any) -> Spending:
+        """The same, with what a configuration says where this says nothing."""
+        said = {name: getattr(self, name) for name in ("budget", "cache", "images_per_minute")}
+        return Spending(
+            **{
+                name: getattr(below, name) if value is None else value
+                for name, value in said.items()
+            }
+        )
 
 
 class Meaning:
@@ -58,6 +82,28 @@ class Meaning:
             name, model or self.providers.defaults(name).get("model")
         )
 
+    def choices(
+        self, given: ImageRequest | None, fields: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Who may be asked, one after the other: what a call to each of them says of that.
+
+        Each is a provider, or a provider and the model that it alone is asked for.
+        """
+        said = fields.get("provider") or self.defaults.get("provider")
+        if said is None or isinstance(said, str):
+            return [{}]
+        named = list(said) if isinstance(said, Sequence) else [said]
+        if not named or not all(isinstance(one, str) and one for one in named):
+            raise RequestError(f"provider is a name, or a list of names, not {said!r}")
+        if twice := next((one for one in named if named.count(one) > 1), None):
+            raise RequestError(f"provider names {twice!r} twice")
+        found = []
+        for one in named:
+            head, colon, _ = one.partition(":")
+            alone = colon and head in self.providers.names()
+            found.append({"provider": head, "model": one} if alone else {"provider": one})
+        return found
+
     def how(self, fields: Mapping[str, Any], model: str | None = None) -> How:
         said = self.said(fields)
         name, _ = self.providers.chosen(said.get("provider"), model)
@@ -66,6 +112,10 @@ class Meaning:
     def said(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """How a call is made: as it says, else as the client does."""
         both = {**self.defaults, **fields}
+        who = both.get("provider")
+        if who is not None and not isinstance(who, str):
+            # Whoever cannot ask several asks the first.
+            both["provider"] = self.choices(None, both)[0]["provider"]
         return {name: value for name, value in both.items() if name in CALL}
 
     def meant(self, name: str, said: Mapping[str, Any]) -> How:
@@ -102,18 +152,19 @@ class Meaning:
             options, strange = self.providers.options(request, name)
         return request.model_copy(update={"options": options}), [*notices, *strange], able
 
-    def whose(self, job: Job, fields: Mapping[str, Any]) -> str:
-        """The name here of who does *job*: what the call says, else the job's own."""
+    def whose(self, job: Job | Plan, fields: Mapping[str, Any]) -> str:
+        """The name here of who does *job*, or a plan: what the call says, else its own."""
+        what = "job" if isinstance(job, Job) else "plan"
         name = str(fields.get("provider") or job.name)
         here = self.providers.stamp(name)["provider"]
         if name in self.providers.names():
             if here != job.provider:
                 raise ConfigurationError(
-                    f"the job is of the provider {job.provider!r}, and {name!r} is {here!r} here"
+                    f"the {what} is of the provider {job.provider!r}, and {name!r} is {here!r} here"
                 )
         elif name == job.profile:
             raise UnknownProviderError(
-                f"the job is of the profile {name!r}, which is not here: give it in profiles=, "
+                f"the {what} is of the profile {name!r}, which is not here: give it in profiles=, "
                 "or say by provider= what it is called here"
             )
         return name

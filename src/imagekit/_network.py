@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import queue
 import socket
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -13,8 +16,12 @@ import httpcore
 from ._errors import ProtocolError
 from ._scope import Scope, current, shut_down
 
-# A write this large goes out in one piece, so that each piece has its own look at the deadline.
-SLICE = 65536
+# A write this large goes out in one piece, so that each piece has its own look at the deadline: no
+# more than a socket that can be written to takes at once, for each further try has all the time.
+SLICE = 16384
+# What is kept of an answer that comes during a write, and how long its end is waited for.
+EARLY = 65536
+LAST = 0.5
 # Beyond it lies what is reserved, local to a site, or a tunnel's word for an address of version 4.
 _UNICAST = ipaddress.ip_network("2000::/3")
 
@@ -115,16 +122,136 @@ class Watched(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect, under the deadline."""
-        if self._guarded:
+        scope = current.get() or Scope()
+        found = _looked_up(host, port, timeout, scope)
+        hosts = [pinned(host, found)] if self._guarded else [str(entry[4][0]) for entry in found]
+        for last, address in enumerate(hosts, start=1 - len(hosts)):
+            left = _left(scope, timeout, httpcore.ConnectTimeout)
             try:
-                host = pinned(host, socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-            except OSError as error:
-                raise httpcore.ConnectError(str(error)) from error
-        scope = current.get()
-        if scope is not None:
-            timeout = _left(scope, timeout, httpcore.ConnectTimeout)
-        inner = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        return _WatchedStream(inner)
+                inner = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not last:
+                    raise
+            else:
+                return _WatchedStream(inner)
+        raise httpcore.ConnectError(f"{host!r} is nowhere")
+
+
+def _looked_up(host: str, port: int, timeout: float | None, scope: Scope) -> list[Any]:
+    """Where *host* is. Nobody can interrupt a look-up, so it is waited for no longer than that."""
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.put(error)
+
+    late = httpcore.ConnectTimeout(f"{host!r} was not looked up in time")
+    if _is_address(host):
+        look()
+    else:
+        threading.Thread(target=look, daemon=True, name="imagekit").start()
+    with scope.ending(lambda: found.put(late)):
+        try:
+            said = found.get(timeout=_left(scope, timeout, httpcore.ConnectTimeout))
+        except queue.Empty:
+            raise late from None
+    if isinstance(said, OSError | UnicodeError):
+        raise httpcore.ConnectError(str(said)) from said
+    if isinstance(said, Exception):
+        raise said
+    return list(said)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _ListeningStream(httpcore.AsyncNetworkStream):
+    """An async stream that listens while it writes.
+
+    Who turns a large body away may answer and reset before it has read all. What has not been read
+    by then is lost: asyncio drops it as soon as a write fails, and so does TLS on every loop.
+    """
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._heard = bytearray()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read; what came during a write first."""
+        if not self._heard:
+            return await self._inner.read(max_bytes, timeout)
+        piece = bytes(self._heard[:max_bytes])
+        del self._heard[:max_bytes]
+        return piece
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write, and take what comes meanwhile."""
+        if len(buffer) <= SLICE:
+            return await self._inner.write(buffer, timeout)
+        failed: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen)
+            try:
+                await self._inner.write(buffer, timeout)
+                group.cancel_scope.cancel()
+            except Exception as error:
+                # The last of the answer may be a moment behind.
+                failed = error
+                group.cancel_scope.deadline = anyio.current_time() + LAST
+        if failed is not None:
+            raise failed
+
+    async def _listen(self) -> None:
+        # What goes wrong here goes wrong again when the answer is read.
+        with suppress(Exception):
+            while len(self._heard) < EARLY and (piece := await self._inner.read(EARLY)):
+                self._heard += piece
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Encrypt; who gives up on it meanwhile leaves no connection open."""
+        try:
+            inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._inner.aclose()
+            raise
+        return _ListeningStream(inner)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the connection knows of itself."""
+        return self._inner.get_extra_info(info)
+
+
+class Listening(httpcore.AsyncNetworkBackend):
+    """Async connections that listen while they write."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect."""
+        inner = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _ListeningStream(inner)
 
 
 class AsyncGuarded(httpcore.AsyncNetworkBackend):

@@ -165,7 +165,7 @@ def _limits(rule: SizeRule) -> str:
 def _narrowed(schema: Schema, known: Allowed) -> Schema:
     """*schema* with the values that are *known*; an empty enum where none of them fits it."""
     about = {"type": schema["type"], "description": schema["description"]}
-    if known.values is not None:
+    if known.values is not None and not known.others:
         values: list[Any] = list(known.values)
         if schema["type"] == "integer":
             values = [int(one) for one in values if re.fullmatch(r"-?[0-9]{1,18}", one)]

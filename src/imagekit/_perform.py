@@ -31,7 +31,7 @@ from ._flow import (
 )
 from ._framing import Received, decoder
 from ._http import Framing
-from ._scope import quietly
+from ._scope import Reach, quietly, reach, too_long
 from ._transport import AsyncTransport
 
 T = TypeVar("T")
@@ -98,11 +98,19 @@ class _Doing:
         charges = isinstance(effect, Send | Open) and effect.request.charges
         if anyio.current_time() >= self._until:
             raise DeadlineExceededError("the deadline for the call passed", billed="no")
-        with anyio.CancelScope(deadline=self._until) as limited:
-            return await self._one(effect)
+        if isinstance(effect, Sleep) and anyio.current_time() + effect.seconds > self._until:
+            raise too_long(effect.seconds)
+        far = Reach()
+        token = reach.set(far)
+        try:
+            with anyio.CancelScope(deadline=self._until) as limited:
+                return await self._one(effect)
+        finally:
+            reach.reset(token)
         assert limited.cancelled_caught
+        free = not charges or far.connecting
         raise DeadlineExceededError(
-            "the deadline for the call passed", billed=None if charges else "no"
+            "the deadline for the call passed", billed="no" if free else None
         )
 
     async def _one(self, effect: Send | Open | Receive | Sleep | Call | Checkpoint) -> Any:

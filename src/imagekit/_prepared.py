@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from ._capabilities import Allowed, Capabilities
-from ._errors import ConfigurationError, RequestError, UnsupportedRequestError
+from ._errors import RequestError, UnsupportedRequestError
 from ._fetched import fetched
-from ._flow import Effects, call, notice
+from ._flow import Effects, call
 from ._image import ImageInput, Mask
+from ._masks import check_shapes, drawn, fitted, of_mask
 from ._request import ImageRequest
 from ._response import Notice
 from ._sizes import is_exactly, resolved_size
@@ -34,11 +36,12 @@ def checked(
 
     What gives the request its meaning (operation, mask, input pictures) is never dropped: where
     the provider cannot take it, `UnsupportedRequestError`. So is anything under
-    `unsupported="error"`. Whatever is not known to be impossible passes through.
+    `unsupported="error"`. Whatever is not known to be impossible passes through. That a model ends
+    is told whatever `unsupported` says.
     """
     _hard(request, able, who)
     notices: list[Notice] = []
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
 
     def adapt(found: Notice, **change: object) -> None:
         if request.unsupported == "error":
@@ -46,21 +49,28 @@ def checked(
         changes.update(change)
         notices.append(found)
 
+    def drop(name: str, detail: str) -> None:
+        wanted = str(getattr(request, name))
+        adapt(
+            Notice(kind="unsupported", feature=name, detail=detail, wanted=wanted), **{name: None}
+        )
+
     for name in SOFT:
         wanted = getattr(request, name)
         known = able.supports(name)
-        if wanted is None or known in ("yes", "unknown"):
+        if wanted is None:
             continue
-        if isinstance(known, Allowed):
-            if known.allows(wanted):
-                continue
-            detail = f"{who}: {name} may be {known}, not {wanted!r}"
-        else:
-            detail = f"{who} has no {name}"
-        adapt(
-            Notice(kind="unsupported", feature=name, detail=detail, wanted=str(wanted)),
-            **{name: None},
-        )
+        if known == "no":
+            drop(name, f"{who} has no {name}")
+        elif isinstance(known, Allowed) and not known.allows(wanted):
+            drop(name, f"{who}: {name} may be {known}, not {wanted!r}")
+    for name in SOFT:
+        wanted, known = getattr(request, name), able.supports(name)
+        # What has just been dropped clashes with nothing.
+        if wanted is None or name in changes or not isinstance(known, Allowed):
+            continue
+        if clash := known.clash(wanted, _said(request, changes)):
+            drop(name, f"{who}: {name} {wanted!r} goes {clash}")
     if request.detach and not able.detaches:
         detail = f"{who} keeps no jobs: its pictures come with the call"
         adapt(Notice(kind="unsupported", feature="detach", detail=detail), detach=False)
@@ -82,7 +92,26 @@ def checked(
             )
     if request.unsupported == "ignore":
         notices.clear()
+    if able.lifecycle.is_near():
+        notices.append(_ending(able, request.model or able.model, who))
     return (request.with_(**changes) if changes else request), notices
+
+
+def _said(request: ImageRequest, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What *request* says once it is changed."""
+    said = {name: getattr(request, name) for name in request.model_fields_set}
+    return {**said, "operation": request.operation, **changes}
+
+
+def _ending(able: Capabilities, model: str | None, who: str) -> Notice:
+    life = able.lifecycle
+    verb = "was shut down" if life.status() == "retired" else "shuts down"
+    detail = f"{who}: {model or 'its model'} {verb} on {life.shuts_down}"
+    if life.replaced_by is not None:
+        detail += f"; it is replaced by {life.replaced_by}"
+    if source := able.source_of("lifecycle"):
+        detail += f" ({source})"
+    return Notice(kind="deprecated", feature="model", detail=detail, wanted=model)
 
 
 def _hard(request: ImageRequest, able: Capabilities, who: str) -> None:
@@ -99,18 +128,35 @@ def _hard(request: ImageRequest, able: Capabilities, who: str) -> None:
         raise UnsupportedRequestError(
             f"{who} takes at most {most} input pictures, not {len(request.images)}"
         )
+    longest = able.max_prompt
+    if longest is not None and len(request.prompt or "") > longest:
+        raise UnsupportedRequestError(
+            f"{who} takes a prompt of at most {longest} characters, and this one has "
+            f"{len(request.prompt or '')}: shorten it; nothing is cut here"
+        )
 
 
 def prepared(request: ImageRequest, able: Capabilities, who: str) -> Effects[ImageRequest]:
-    """Read the files, fetch the URLs the provider cannot, and turn the mask to its convention."""
+    """Read the files, fetch the URLs the provider cannot, and make the mask one that it reads.
+
+    What is prepared already comes back as it is.
+    """
+    mask = request.mask
+    if mask is not None and mask.shaped:
+        check_shapes(of_mask(request.images), able)
     images: list[ImageInput] = []
     for given in request.images:
         images += [(yield from _ready(given, able, who))]
-    mask = request.mask
     if mask is not None:
-        near = able.model_copy(update={"inputs": able.inputs - {"url"}})
-        image = yield from _ready(mask.image, near, who)
-        mask = yield from _masked(Mask(image, edit_where=mask.edit_where), able)
+        assert able.mask is not None
+        first = of_mask(images)
+        if mask.shaped:
+            mask = yield from drawn(mask, first, able.mask)
+        else:
+            near = able.model_copy(update={"inputs": able.inputs - {"url"}})
+            image = yield from _ready(mask.image, near, who)
+            mask = Mask(image, edit_where=mask.edit_where)
+            mask = yield from fitted(mask, first, able.mask, request.unsupported)
     if tuple(images) == request.images and mask == request.mask:
         return request
     return request.model_copy(update={"images": tuple(images), "mask": mask})
@@ -146,33 +192,3 @@ def _loaded(given: ImageInput, data: bytes, name: str | None) -> ImageInput:
             f"{given.named} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)"
         )
     return loaded
-
-
-def _masked(mask: Mask, able: Capabilities) -> Effects[Mask]:
-    assert able.mask is not None
-    data = mask.image.data
-    if data is None:
-        if mask.edit_where == able.mask:
-            return mask
-        raise UnsupportedRequestError(
-            f"a mask that the provider keeps cannot be turned from {mask.edit_where!r} to "
-            f"{able.mask!r}; give the picture"
-        )
-    convert: Callable[[], bytes] = partial(_converted, data, mask.edit_where, able.mask)
-    try:
-        turned = yield from call(convert)
-    except ConfigurationError as error:
-        if mask.edit_where != able.mask:
-            raise
-        yield from notice(
-            Notice(kind="other", feature="mask", detail=f"not checked for an empty part: {error}")
-        )
-        return mask
-    name = mask.image.name or "mask"
-    return Mask(ImageInput(data=turned, name=name), edit_where=able.mask)
-
-
-def _converted(data: bytes, given: str, wanted: str) -> bytes:
-    from ._pillow import converted_mask
-
-    return converted_mask(data, given, wanted)

@@ -26,6 +26,7 @@ from ._plugins import Plugins, nobody_called
 from ._request import ImageRequest, Options
 from ._response import Notice
 from ._sources import from_file, from_keyring, shown
+from ._tables import Patches
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _KEPT = re.compile(r".+/[^/]+")
@@ -83,7 +84,7 @@ class Providers:
     """The plugins, profiles and built providers of one client.
 
     *fallback* is who is asked where nobody else says; *places* is where the profiles that are not
-    the code's stand.
+    the code's stand; *patches* are what the user knows better of models.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Providers:
         env: Mapping[str, str] | None,
         fallback: str | None = None,
         places: Mapping[str, str] = MappingProxyType({}),
+        patches: Patches | None = None,
     ) -> None:
         self.plugins = plugins or Plugins()
         self.default = default
@@ -102,6 +104,7 @@ class Providers:
         self._env = os.environ if env is None else env
         self.profiles = {profile.name: profile for profile in profiles}
         self._fallback, self._places = fallback, places
+        self._patches = patches or Patches()
         self._built: dict[str, Provider] = {}
         if own.api_key or own.base_url or own.settings:
             if default is None:
@@ -223,7 +226,7 @@ class Providers:
         return endpoint
 
     def capabilities(self, name: str, model: str | None) -> Capabilities:
-        """What *model* of the provider *name* can do."""
+        """What *model* of the provider *name* can do, with what the user's own patches say."""
         maker = self.provider(name)
         try:
             able = maker.capabilities(model)
@@ -233,7 +236,8 @@ class Providers:
             raise PluginError(f"provider {name!r} cannot say what it can do: {error!r}") from error
         if not isinstance(able, Capabilities):
             raise PluginError(f"provider {name!r}: capabilities() gave no Capabilities")
-        return able
+        family = getattr(maker, "family", None)
+        return self._patches.on(able, model=model, family=family, **self.stamp(name))
 
     def options(self, request: ImageRequest, name: str) -> tuple[Options, list[Notice]]:
         """The options meant for *name*, under its provider's name; notices for unclaimed keys.

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue, PrivateAttr, SkipValidation
 
-from ._errors import Billed, ContentRejectedError, ImagekitError, NoImageError, ProviderError, Stage
+from ._errors import (
+    Billed,
+    ContentRejectedError,
+    ImagekitError,
+    NoImageError,
+    ProviderError,
+    Stage,
+)
 from ._framing import ServerSentEvent
 from ._http import HttpRequest, HttpResponse
 from ._image import Image, Value
@@ -18,9 +25,17 @@ from ._request import State
 
 if TYPE_CHECKING:
     from ._jobs import Job
+    from ._plan import Plan
 
 NoticeKind: TypeAlias = Literal[
-    "unsupported", "adjusted", "emulated", "deprecated", "delivered-differs", "incomplete", "other"
+    "unsupported",
+    "adjusted",
+    "emulated",
+    "deprecated",
+    "delivered-differs",
+    "incomplete",
+    "fallback",
+    "other",
 ]
 
 
@@ -168,6 +183,39 @@ class HttpInfo(Value):
     text: str | None = Field(default=None, repr=False)
 
 
+class CallRecord(Value):
+    """One of the requests for pictures that a response came from.
+
+    It asked for `n` and `images` came. `billed` and `error` are None where all went well.
+    """
+
+    n: int
+    images: int
+    provider: str | None = None
+    profile: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    request_ids: tuple[str, ...] = ()
+    billed: Billed | None = None
+    error: str | None = None
+
+
+class Attempt(Value):
+    """What a provider said that was tried before; `kind` is the name of its error's class."""
+
+    provider: str
+    profile: str | None = None
+    model: str | None = None
+    kind: str
+    error: str
+    status: int | None = None
+    code: str | None = None
+    billed: Billed | None = None
+    request_id: str | None = None
+    notices: tuple[Notice, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and its answer, without credentials. Kept only where a call asked for it.
@@ -194,8 +242,10 @@ class ImageResponse(Value):
     """Everything a finished call came to.
 
     `slots` holds one entry for each picture asked for or returned, an `Image` or an
-    `ImageFailure`; iterating and indexing go over the pictures alone. `processing_time` is the
-    seconds that the provider says it worked, `http` its answers without bodies.
+    `ImageFailure`; iterating and indexing go over the pictures alone. `calls` are the requests that
+    they came from, of which `usage` and `cost` are the sums; `attempts` is what providers said that
+    were tried before this one. `processing_time` is the seconds that the provider says it worked,
+    `http` its answers without bodies. `cached` is when it was made, where it was not made anew.
     """
 
     slots: tuple[Slot, ...]
@@ -205,6 +255,9 @@ class ImageResponse(Value):
     text: str | None = None
     usage: Usage | None = None
     cost: Cost | None = None
+    calls: tuple[CallRecord, ...] = Field(default=(), repr=False)
+    attempts: tuple[Attempt, ...] = ()
+    cached: datetime | None = None
     notices: tuple[Notice, ...] = ()
     state: State | None = Field(default=None, repr=False)
     created: datetime | None = None
@@ -217,6 +270,7 @@ class ImageResponse(Value):
     raw: SkipValidation[tuple[Exchange, ...]] = Field(default=(), repr=False, exclude=True)
     _error: ImagekitError | None = PrivateAttr(default=None)
     _job: Any = PrivateAttr(default=None)
+    _plan: Any = PrivateAttr(default=None)
 
     @property
     def error(self) -> ImagekitError | None:
@@ -244,6 +298,17 @@ class ImageResponse(Value):
         """A copy that carries *job*."""
         copy = self.model_copy()
         copy._job = job
+        return copy
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that it was made by, where the call kept it; else None."""
+        return self._plan  # type: ignore[no-any-return]
+
+    def with_plan(self, plan: Plan) -> Self:
+        """A copy that carries *plan*."""
+        copy = self.model_copy()
+        copy._plan = plan
         return copy
 
     @property

@@ -5,27 +5,35 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from . import _verdict
 from ._errors import DeadlineExceededError, ImagekitError, TransportError
-from ._flow import Checkpoint, Effect, Effects, Open, Send, Sleep, transform
+from ._flow import Checkpoint, Effect, Effects, Open, Send, Sleep, notice, transform
 from ._http import HttpRequest, HttpResponse
+from ._response import Notice
 from ._verdict import Verdict
 
 T = TypeVar("T")
 log = logging.getLogger("imagekit")
 Judge = Callable[[HttpResponse], Verdict | None]
+TWICE = Notice(
+    kind="other",
+    feature="may_charge_twice",
+    detail="a request that may have been taken on was sent again: it may be paid for twice",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how fast to try again; *whether* is not up to it.
+    """How often and how fast to try again; *whether* is up to it in `may_charge_twice` only.
 
     Waits are seconds: `base` doubles up to `cap`, shortened by up to a quarter at random. A wait
     that the provider asks for is kept to, unless it is longer than `patience`: then the call ends.
+    With `may_charge_twice` a request that may have been taken on is sent again as well, and may
+    be paid for as often as it is sent.
     """
 
     retries: int = 2
@@ -33,6 +41,7 @@ class RetryPolicy:
     cap: float = 8.0
     patience: float = 120.0
     random: Callable[[], float] = random.random
+    may_charge_twice: bool = field(default=False, kw_only=True)
 
     def delay(self, attempt: int, asked: float | None) -> float | None:
         """How long to wait after *attempt* (from 0), or None to give up."""
@@ -67,10 +76,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self.taken = False
+        self.twice = False
         self.checkpoint: Mapping[str, Any] | None = None
 
     def enter(self, verdict: Verdict) -> None:
-        """Note the last attempt at something billable."""
+        """Note an attempt at something billable."""
         if verdict in (Verdict.UNKNOWN, Verdict.ACCEPTED):
             self.taken = True
 
@@ -79,6 +89,9 @@ class Ledger:
         # What a transport says is of one request; the call may have made others.
         if error.billed is None or isinstance(error, TransportError):
             error.billed = "possibly" if self.taken else "no"
+        # Who turned the last one away knows nothing of those before it.
+        if error.billed == "no" and self.twice:
+            error.billed = "possibly"
         if error.checkpoint is None:
             error.checkpoint = self.checkpoint
 
@@ -88,9 +101,10 @@ def retried(
 ) -> Effects[T]:
     """Repeat each of *flow*'s requests within *policy*, if its verdict lets it.
 
-    A request that may have been taken on is never repeated; one that costs nothing is repeated on
-    any trouble. Nothing is repeated once a stream is open. *taken* says that the work was taken on
-    before.
+    A request that may have been taken on is repeated only where *policy* says that it may charge
+    twice; one that costs nothing is repeated on any trouble. Nothing is repeated once a stream is
+    open. A wait that would outlast the deadline is not begun: what was said stands. *taken* says
+    that the work was taken on before.
     """
     ledger = Ledger()
     ledger.taken = taken
@@ -112,24 +126,42 @@ def retried(
             log.debug("a provider's judge failed", exc_info=True)
             return None
 
+    def again(
+        request: HttpRequest, verdict: Verdict, attempt: int, asked: float | None = None
+    ) -> Effects[bool]:
+        """Whether to send *request* once more; by then there was time to wait for it."""
+        if request.charges:
+            ledger.enter(verdict)
+        twice = verdict is Verdict.UNKNOWN and policy.may_charge_twice
+        if attempt >= policy.retries or not (verdict.repeatable or twice):
+            return False
+        if (wait := policy.delay(attempt, asked)) is None:
+            return False
+        try:
+            yield Sleep(wait)
+        except DeadlineExceededError:
+            # What is known already says more than that there is no time left.
+            return False
+        if twice:
+            ledger.twice = True
+            yield from notice(TWICE)
+        return True
+
     def attempts(effect: Send | Open) -> Effects[HttpResponse]:
         request, attempt = effect.request, 0
-        wait: float | None
         while True:
             try:
                 response: HttpResponse = yield effect
             except ImagekitError as error:
                 verdict = _verdict.of_error(error)
-                if request.charges:
-                    ledger.enter(verdict)
-                elif verdict is Verdict.UNKNOWN:
+                if verdict is Verdict.UNKNOWN and not request.charges:
                     verdict = Verdict.REFUSED
                 error.billed = None
                 final = isinstance(error, DeadlineExceededError)
                 final |= not isinstance(error, TransportError)
-                if final or not verdict.repeatable or attempt >= policy.retries:
+                left = policy.retries if final else attempt
+                if not (yield from again(request, verdict, left)):
                     raise
-                wait = policy.pause(attempt)
             except Exception as error:
                 # A hook or a transport that somebody else wrote: who knows how far it got.
                 if request.charges:
@@ -137,12 +169,9 @@ def retried(
                 raise TransportError(f"the request failed on its way: {error!r}") from error
             else:
                 verdict = verdict_on(request, response)
-                wait = policy.delay(attempt, retry_after(response.headers))
-                if not verdict.repeatable or attempt >= policy.retries or wait is None:
-                    if request.charges:
-                        ledger.enter(verdict)
+                asked = retry_after(response.headers)
+                if not (yield from again(request, verdict, attempt, asked)):
                     return response
-            yield Sleep(wait)
             attempt += 1
 
     def handle(effect: Effect) -> Effects[Any]:

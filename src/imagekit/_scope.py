@@ -71,13 +71,19 @@ class Scope:
             quietly(end)()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, under the deadline; ends early when the call is cancelled."""
+        """Wait; raises at once where the deadline would pass meanwhile, or it is cancelled."""
+        self.check()
         left = self.left()
-        late = left is not None and left < seconds
-        if self.cancelled.wait(left if late else seconds):
+        if left is not None and left < seconds:
+            raise too_long(seconds)
+        if self.cancelled.wait(seconds):
             self.check()
-        if late:
-            raise DeadlineExceededError("the deadline for the call passed", billed="no")
+
+
+def too_long(seconds: float) -> DeadlineExceededError:
+    """The error for a wait that the deadline does not leave time for."""
+    said = f"the deadline for the call passes within a wait of {seconds:g} seconds"
+    return DeadlineExceededError(said, billed="no")
 
 
 def quietly(end: Callable[[], object]) -> Callable[[], None]:
@@ -97,4 +103,19 @@ def shut_down(connection: socket.socket) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
+class Reach:
+    """How far an attempt has come, as far as its connection tells."""
+
+    def __init__(self) -> None:
+        self.connecting = False
+
+    async def heard(self, event: str, info: object) -> None:
+        """Hear of what a connection does next, in httpcore's words."""
+        if event.endswith(("connect_tcp.started", "start_tls.started")):
+            self.connecting = True
+        elif event.endswith("send_request_headers.started"):
+            self.connecting = False
+
+
 current: ContextVar[Scope | None] = ContextVar("imagekit_scope", default=None)
+reach: ContextVar[Reach | None] = ContextVar("imagekit_reach", default=None)

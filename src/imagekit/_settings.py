@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from pydantic_settings import (
 )
 
 from ._errors import ConfigurationError
+from ._fallback import FallBackOn
 from ._request import ImageRequest
 from ._sources import contents
 
@@ -69,6 +71,9 @@ class Defaults(Wanted):
     retries: int = Field(default=0, ge=0)
     raise_on_error: bool = True
     debug: bool = False
+    check_mask: bool = False
+    keep_plan: bool = False
+    fall_back_on: tuple[FallBackOn, ...] = ()
 
 
 class TimeoutsTable(_Table):
@@ -85,6 +90,7 @@ class RetryTable(_Table):
     base: float = Field(default=0, ge=0, allow_inf_nan=False)
     cap: float = Field(default=0, ge=0, allow_inf_nan=False)
     patience: float = Field(default=0, ge=0, allow_inf_nan=False)
+    may_charge_twice: bool = False
 
 
 class ProfileTable(_Table):
@@ -104,6 +110,9 @@ class Settings(_Table):
     """All of it."""
 
     provider: str | None = None
+    budget: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cache: bool | str | None = None
+    images_per_minute: int | None = Field(default=None, ge=1)
     defaults: Defaults = Field(default_factory=Defaults)
     timeouts: TimeoutsTable = Field(default_factory=TimeoutsTable)
     retry: RetryTable = Field(default_factory=RetryTable)

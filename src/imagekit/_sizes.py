@@ -17,7 +17,7 @@ def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
         longer: float = max(request.pixels)
     elif request.aspect:
         wide, high, tier = request.aspect
-        longer = _longer(tier or "1K")
+        longer = longer_side(tier or "1K")
     else:
         return request.size
     if rule.sizes:
@@ -32,11 +32,11 @@ def is_exactly(size: str | None, request: ImageRequest) -> bool:
         return False
     wide, high, tier = request.aspect
     longer = max(int(width), int(height))
-    fits = tier is None or longer == _longer(tier)
+    fits = tier is None or longer == longer_side(tier)
     return fits and int(width) * high == int(height) * wide
 
 
-def _longer(tier: str) -> float:
+def longer_side(tier: str) -> float:
     """What a tier's name promises: the longer side, in pixels."""
     return float(tier[:-1]) * 1024 if tier[-1] in "kK" else float(tier)
 

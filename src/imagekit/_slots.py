@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from ._errors import ImagekitError, PluginError, TransportError, TruncatedStreamError
 from ._events import Completed, ImageFailed, ImageReady, Noticed, PartialImage
 from ._flow import Effect, Effects, Emit, Flow, emit, notice, transform
 from ._image import Image
-from ._media import EXTENSIONS
-from ._response import ImageFailure, ImageResponse, Notice, Slot
-from ._split import failure_of, worst
+from ._response import ImageFailure, Notice, Slot
+from ._split import Arrived, worst
 
 Fill = Callable[[Image], Effects[Image]]
+Look: TypeAlias = "Callable[[Image], Effects[Sequence[Notice]]]"
+log = logging.getLogger("imagekit")
 # How many more pictures than asked for a provider may give.
 SPARE = 1000
+# How many slots a notice names before it counts the rest.
+NAMED = 8
 
 
-class _Slots:
-    """What has come so far, by slot."""
-
-    def __init__(self) -> None:
-        self.ended: dict[int, Slot] = {}
-        self.previews: dict[int, Image] = {}
-        self.shown: list[Image] = []
-        self.notices: dict[Notice, None] = {}
-
-    def failed(self, index: int, failure: ImageFailure) -> ImageFailure:
-        preview = self.previews.get(index)
-        if preview is None or failure.preview is not None:
-            return failure
-        return failure.model_copy(update={"preview": preview})
-
-    def with_causes(self, error: ImagekitError, wanted: int) -> tuple[Slot, ...]:
-        """All slots, those that have not ended given *error* as their cause."""
-        known = error.response.slots if error.response else ()
-        count = max(wanted, len(known), *(index + 1 for index in self.ended), 0)
-        return tuple(
-            self.ended.get(index) or (known[index] if index < len(known) else failure_of(error))
-            for index in range(count)
-        )
+def unseen(image: Image) -> Effects[Sequence[Notice]]:
+    """Nothing is looked at."""
+    return ()
+    yield
 
 
-def ended(flow: Flow, n: int, fill: Fill) -> Flow:
+def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
     """See to it that each of *n* slots ends once, in `ImageReady` or `ImageFailed`.
 
-    *fill* brings in pictures that are only URLs. Raises only when no slot holds a picture; the
-    error's `response` has the slots all the same, the last previews among them.
+    *fill* brings in pictures that are only URLs; *look* finds what differs from what was asked,
+    which is said once for all slots, at the end. Raises only when no slot holds a picture; the
+    error's `response` has all the same what had come, the last previews among it.
     """
-    so_far = _Slots()
+    so_far = Arrived()
+    # The pictures as the flow gave them, and those that came for a slot that had ended.
+    shown: list[Image] = []
+    late: list[Image] = []
+    found: dict[Notice, list[int]] = {}
 
     def handle(effect: Effect) -> Effects[Any]:
         if not isinstance(effect, Emit):
@@ -60,18 +50,16 @@ def ended(flow: Flow, n: int, fill: Fill) -> Flow:
         match event:
             case Completed():
                 raise PluginError("a flow returns its response; Completed is the core's to say")
-            case Noticed(notice=said):
-                if said in so_far.notices:
-                    return None
-                so_far.notices[said] = None
-            case PartialImage(index=index, image=image):
-                if index in so_far.ended:
-                    return None
-                so_far.previews[index] = image
+            case Noticed(notice=said) if said in so_far.notices:
+                return None
+            case PartialImage(index=index) if index in so_far.ended:
+                return None
             case ImageReady(index=index, image=image):
                 if index not in so_far.ended:
-                    so_far.shown.append(image)
+                    shown.append(image)
                     yield from end(index, image)
+                elif not known(image):
+                    late.append(image)
                 return None
             case ImageFailed(index=index, failure=failure):
                 if index not in so_far.ended:
@@ -79,8 +67,13 @@ def ended(flow: Flow, n: int, fill: Fill) -> Flow:
                 return None
             case _:
                 pass
+        so_far.see(event)
         yield Emit(event)
         return None
+
+    def known(image: Image) -> bool:
+        had = [slot for slot in so_far.ended.values() if isinstance(slot, Image)]
+        return any(_same(image, one) for one in (*shown, *had, *late))
 
     def end(index: int, slot: Slot) -> Effects[None]:
         # Notices that come up here take the same way as the flow's own.
@@ -90,79 +83,111 @@ def ended(flow: Flow, n: int, fill: Fill) -> Flow:
             slot = yield from transform(fill(slot), handle)
             so_far.ended[index] = slot
             yield from emit(ImageReady(index=index, image=slot))
-            for found in differences(slot):
-                yield from transform(notice(found), handle)
+            for differs in (yield from looked(slot)):
+                found.setdefault(differs, []).append(index)
         else:
             slot = so_far.failed(index, slot)
             so_far.ended[index] = slot
             yield from emit(ImageFailed(index=index, failure=slot))
 
+    def looked(image: Image) -> Effects[Sequence[Notice]]:
+        try:
+            return (yield from transform(look(image), handle))
+        except Exception as error:
+            log.debug("a picture could not be looked at", exc_info=True)
+            detail = f"the picture is not compared with the request: {error}"
+            return [Notice(kind="incomplete", feature="delivered", detail=detail)]
+
     try:
         response = yield from transform(flow, handle)
     except ImagekitError as error:
-        slots = so_far.with_causes(error, n)
-        response = ImageResponse(slots=slots)
+        response = so_far.left_by(error, n)
         if not response.images:
-            for index, slot in enumerate(slots):
+            for index, slot in enumerate(response.slots):
                 if index not in so_far.ended:
                     yield from end(index, slot)
-            error.response = ImageResponse(
-                slots=tuple(so_far.ended[index] for index in range(len(slots))),
-                notices=tuple(so_far.notices),
-            )
+            for said in response.notices:
+                yield from transform(notice(said), handle)
+            error.response = so_far.left_by(error, n)
             raise
         cut = isinstance(error, TransportError | TruncatedStreamError)
         detail = (
             f"{'the answer was cut' if cut else 'the call failed'} after pictures came: {error}"
         )
-        yield from handle(
-            Emit(Noticed(notice=Notice(kind="incomplete", feature="response", detail=detail)))
-        )
-    for found in response.notices:
-        yield from transform(notice(found), handle)
+        broken = Notice(kind="incomplete", feature="response", detail=detail)
+        response = response.model_copy(update={"notices": (*response.notices, broken)})
+    for said in response.notices:
+        yield from transform(notice(said), handle)
     slots = response.slots
+    late += [
+        slot
+        for index, slot in enumerate(slots)
+        if index in so_far.ended and isinstance(slot, Image) and not known(slot)
+    ]
     missing = ImageFailure(kind="missing", reason=f"asked for {n} pictures, got {len(slots)}")
     count = max(n, len(slots), *(index + 1 for index in so_far.ended), 0)
     for index in range(count):
         if index not in so_far.ended:
             slot = slots[index] if index < len(slots) else missing
             # What a stream showed in another slot is that slot's, and not this one's too.
-            again = any(slot is image for image in so_far.shown)
-            yield from end(index, missing if again else slot)
+            if slot is missing or any(slot is image for image in shown):
+                slot = late.pop(0) if late else missing
+            yield from end(index, slot)
+    for index, slot in enumerate(late, count):
+        yield from end(index, slot)
+    for differs in _differences(n, so_far.ended, found):
+        yield from transform(notice(differs), handle)
     response = response.model_copy(
         update={
-            "slots": tuple(so_far.ended[index] for index in range(count)),
+            "slots": tuple(so_far.ended[index] for index in range(len(so_far.ended))),
             "notices": tuple(so_far.notices),
         }
     )
     if not response.images:
         cause = response.failures[0].error()
         cause.billed = worst(failure.billed for failure in response.failures)
+        cause.request_id = next(iter(response.request_ids), None)
+        cause.rate_limits = response.rate_limits
+        cause.processing_time = response.processing_time
         cause.response = response
         raise cause
     return response
 
 
-def differences(image: Image) -> list[Notice]:
-    """Where the provider's word for a picture and its bytes disagree."""
-    found = []
-    if image.data is not None and image.media_type is None:
-        found.append(_differs("media_type", "a picture", "of no type we know"))
-    size, kind = image.echo.get("size"), image.echo.get("output_format")
-    actual = f"{image.width}x{image.height}"
-    if isinstance(size, str) and "x" in size and image.width and image.height and size != actual:
-        found.append(_differs("size", size, actual))
-    ending = EXTENSIONS.get(image.media_type or "")
-    if isinstance(kind, str) and ending and kind.replace("jpeg", "jpg") != ending:
-        found.append(_differs("output_format", kind, ending))
-    return found
+def _same(one: Image, other: Image) -> bool:
+    """Whether they are one picture, whatever is said of it beside."""
+    if one.data is not None and other.data is not None:
+        return one.data == other.data
+    return one.url is not None and one.url == other.url
 
 
-def _differs(feature: str, said: str, actual: str) -> Notice:
-    return Notice(
-        kind="delivered-differs",
-        feature=feature,
-        detail=f"the provider says {said}, the bytes say {actual}",
-        wanted=said,
-        used=actual,
+def _differences(n: int, slots: dict[int, Slot], found: dict[Notice, list[int]]) -> list[Notice]:
+    """What was *found* of the pictures, each thing said once, and whether their number differs."""
+    count = len(slots)
+    said = [
+        differs
+        if count == 1
+        else differs.model_copy(
+            update={"detail": f"{differs.detail} ({_where(where, count)})".lstrip()}
+        )
+        for differs, where in found.items()
+    ]
+    came = sum(isinstance(slot, Image) for slot in slots.values())
+    if came in (0, n):
+        return said
+    kinds = [slot.kind for slot in slots.values() if isinstance(slot, ImageFailure)]
+    why = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    detail = f"asked for {n} pictures, got {came}" + (f": {why}" if why else "")
+    number = Notice(
+        kind="delivered-differs", feature="n", detail=detail, wanted=str(n), used=str(came)
     )
+    return [number, *said]
+
+
+def _where(slots: Sequence[int], count: int) -> str:
+    """Which of *count* slots a notice is about."""
+    if len(slots) == count:
+        return f"all {count} pictures"
+    named = ", ".join(map(str, sorted(slots)[:NAMED]))
+    more = f" and {len(slots) - NAMED} more" if len(slots) > NAMED else ""
+    return f"slot{'s' * (len(slots) > 1)} {named}{more} of {count}"

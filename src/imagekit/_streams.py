@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from ._calls import Planned
+from ._calls import Ready
 from ._drive import drive
 from ._errors import RequestError
 from ._events import Completed, ImageEvent, PartialImage
@@ -46,11 +46,11 @@ class Clock:
 class Stream:
     """A call's events, as they happen. Use it with `with`, which closes everything on leaving."""
 
-    def __init__(self, planned: Planned[ImageResponse], transport: SyncTransport) -> None:
-        self._begun = planned.begun
+    def __init__(self, ready: Ready[ImageResponse], transport: SyncTransport) -> None:
+        self._begun = ready.begun
         self._clock = Clock()
-        self._scope = Scope(planned.deadline)
-        self._events = self._completed(drive(planned.flow, transport, self._scope))
+        self._scope = Scope(ready.deadline)
+        self._events = self._completed(drive(ready.flow, transport, self._scope))
         self._response: ImageResponse | None = None
 
     def _completed(
@@ -111,8 +111,8 @@ class Stream:
 class AsyncStream:
     """A call's events, as they happen. Use it with `async with`, which closes everything."""
 
-    def __init__(self, planned: Planned[ImageResponse], transport: AsyncTransport) -> None:
-        self._planned, self._transport = planned, transport
+    def __init__(self, ready: Ready[ImageResponse], transport: AsyncTransport) -> None:
+        self._ready, self._transport = ready, transport
         self._clock = Clock()
         self._entered = False
         self._response: ImageResponse | None = None
@@ -128,10 +128,10 @@ class AsyncStream:
         return self
 
     async def _run(self, into: MemoryObjectSendStream[ImageEvent]) -> None:
-        end = until(self._planned.deadline)
+        end = until(self._ready.deadline)
         async with into:
             try:
-                response = await perform(self._planned.flow, self._transport, end, into.send)
+                response = await perform(self._ready.flow, self._transport, end, into.send)
                 self._response = self._clock.stamp(response)
                 await into.send(Completed(response=self._response))
             except Exception as error:
@@ -147,7 +147,7 @@ class AsyncStream:
     @property
     def job(self) -> Job | None:
         """What `resume` can finish, should this be left now: what was begun and is not over."""
-        return self._planned.begun.job if self._planned.begun else None
+        return self._ready.begun.job if self._ready.begun else None
 
     async def finish(self) -> ImageResponse:
         """Read on to the end; what the call came to."""

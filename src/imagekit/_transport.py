@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar, cast
 
@@ -26,8 +26,8 @@ from ._errors import (
     TransportTimeoutError,
 )
 from ._http import Framing, HttpRequest, HttpResponse
-from ._network import AsyncGuarded, Watched
-from ._scope import current
+from ._network import AsyncGuarded, Listening, Watched
+from ._scope import current, reach
 from ._version import version
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
@@ -39,6 +39,7 @@ NOT_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+_UNWRITABLE = (httpx.InvalidURL, UnicodeError, ValueError, TypeError)
 MOST_BYTES = 256 * 2**20
 _WANTED = "http= and downloads= want"
 
@@ -86,8 +87,28 @@ def arguments(request: HttpRequest) -> dict[str, Any]:
 def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
     try:
         return client.build_request(request.method, request.url, **arguments(request))
-    except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
+    except _UNWRITABLE as error:
         raise RequestError(f"the request cannot be written: {error}", billed="no") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A request as it goes out, without what a client adds to all of them."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def written(request: HttpRequest) -> Written:
+    """The very bytes of *request*; its URL is whole."""
+    try:
+        out = httpx.Request(request.method, request.url, **arguments(request))
+        body = out.read()
+    except _UNWRITABLE as error:
+        raise RequestError(f"the request cannot be written: {error}", billed="no") from error
+    headers = {name: one for name, one in out.headers.items() if name != "host"}
+    return Written(str(out.url), headers, body)
 
 
 def _opened(client: C) -> C:
@@ -331,7 +352,7 @@ class AsyncTransport:
             self._ours[stranger] = (
                 httpx.AsyncClient(transport=_AsyncGuarded(), **_bare(self._timeouts))
                 if stranger
-                else httpx.AsyncClient(timeout=self._timeouts.httpx(), cookies=_no_cookies())
+                else _listening(self._timeouts)
             )
         return self._ours[stranger]
 
@@ -349,6 +370,8 @@ class AsyncTransport:
         with translated():
             built = _built(client, request)
             built.stream = _Body(cast(httpx.SyncByteStream, built.stream))
+            if (far := reach.get()) is not None:
+                built.extensions["trace"] = far.heard
             response = await client.send(built, stream=True, follow_redirects=request.stranger)
         pieces = _async_pieces(response)
         try:
@@ -368,6 +391,15 @@ class AsyncTransport:
         """Close the connections that are ours."""
         for client in self._ours.values():
             await client.aclose()
+
+
+def _listening(timeouts: Timeouts) -> httpx.AsyncClient:
+    """A client whose connections listen while they write."""
+    client = httpx.AsyncClient(timeout=timeouts.httpx(), cookies=_no_cookies())
+    for transport in filter(None, (client._transport, *client._mounts.values())):
+        pool = cast(Any, transport)._pool
+        pool._network_backend = Listening(pool._network_backend)
+    return client
 
 
 async def _ended(pieces: AsyncGenerator[bytes, None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._blob import Blob, blob
-from ._capabilities import Allowed, Capabilities, SizeRule, Support
+from ._capabilities import Allowed, Capabilities, Lifecycle, SizeRule, Source, Support
 from ._flow import (
     Call,
     Cancels,
@@ -38,10 +38,13 @@ from ._hookspecs import CallInfo, Config, hookimpl
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Key, Part
 from ._keys import bearer, credential
 from ._media import MediaFacts, extension, facts
+from ._pace import rate_limits, seconds
+from ._prices import Expected, Price, Prices
 from ._request import Operation
 from ._retried import retry_after
 from ._split import merged, split
 from ._strict import options, settings
+from ._tables import Tables, tables
 from ._verdict import Verdict
 
 __all__ = [
@@ -57,6 +60,7 @@ __all__ = [
     "Effects",
     "Emit",
     "Endpoint",
+    "Expected",
     "EventDecoder",
     "Flow",
     "Framing",
@@ -65,10 +69,13 @@ __all__ = [
     "HttpResponse",
     "Judges",
     "Key",
+    "Lifecycle",
     "MediaFacts",
     "Open",
     "Operation",
     "Part",
+    "Price",
+    "Prices",
     "Provider",
     "Receive",
     "Resumes",
@@ -76,7 +83,9 @@ __all__ = [
     "ServerSentEvent",
     "SizeRule",
     "Sleep",
+    "Source",
     "Support",
+    "Tables",
     "Verdict",
     "bearer",
     "blob",
@@ -92,13 +101,16 @@ __all__ = [
     "notice",
     "open_stream",
     "options",
+    "rate_limits",
     "receive",
     "receive_line",
     "receive_piece",
     "retry_after",
+    "seconds",
     "send",
     "settings",
     "sleep",
     "split",
+    "tables",
     "transform",
 ]

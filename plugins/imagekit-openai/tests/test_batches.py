@@ -303,13 +303,6 @@ def test_a_variation_is_emulated_and_says_so() -> None:
     assert one["body"]["prompt"].startswith("Make a variation")
 
 
-def test_a_model_that_is_going_says_so() -> None:
-    played = Played()
-    with pytest.raises(AssertionError):
-        play(of_images().batch([asked(model="gpt-image-1.5")]), into=played)
-    assert played.events[0].notice.kind == "deprecated"  # type: ignore[union-attr]
-
-
 def test_previews_are_a_notice() -> None:
     played = Played()
     with pytest.raises(AssertionError):

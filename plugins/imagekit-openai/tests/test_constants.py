@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import httpx
@@ -11,11 +12,11 @@ import pytest
 from openai.types import ImageModel
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from openai.types.responses.tool_param import ImageGeneration
-from openai_wire import asked, images_body
+from openai_wire import asked, call, images_body, response_body
 
 import imagekit_openai
 from imagekit_openai import SHUT_DOWN
-from imagekit_openai._models import AS_OF, MODELS, lifecycle
+from imagekit_openai._models import TABLES, live
 from ways import make
 
 # What only models had that are gone: the docstrings of the SDK and of OpenAI's guide say so.
@@ -64,11 +65,16 @@ def test_every_model_that_the_sdk_knows_is_known() -> None:
 
 def test_a_known_model_is_either_alive_or_has_its_day() -> None:
     for model in imagekit_openai.IMAGE_MODELS:
-        assert lifecycle(model) != "unknown"
-    gone = {model for model, day in SHUT_DOWN["OpenAI"].items() if day <= AS_OF}
+        assert TABLES.of(model, "openai").lifecycle.status() != "unknown"
+    gone = {model for model, day in SHUT_DOWN["OpenAI"].items() if day <= date(2026, 11, 20)}
     assert gone == {"dall-e-2", "dall-e-3", "gpt-image-1"}
-    assert not gone & set(MODELS)
+    assert not gone & set(live())
     assert set(SHUT_DOWN["OpenAI"]) | set(SHUT_DOWN["Azure"]) <= set(imagekit_openai.IMAGE_MODELS)
+
+
+def test_the_door_has_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="'imagekit_openai' has no attribute 'hologram'"):
+        _ = imagekit_openai.hologram
 
 
 def test_every_name_at_the_plugins_door_is_there_and_the_door_is_light() -> None:
@@ -101,16 +107,44 @@ def test_a_value_that_nobody_has_heard_of_passes_through(said: dict[str, str]) -
     response = make("sync whole", asked(**said), handler=server, **common)
     [value] = said.values()
     assert value.encode() in seen[0].content
-    assert response.notices == ()
+    # What came is another matter: our fake answers in PNG.
+    assert {one.kind for one in response.notices} <= {"delivered-differs"}
 
 
-@pytest.mark.parametrize("model", ["dall-e-3", "gpt-image-1", "gpt-image-1.5-2025-12-16"])
-def test_a_model_that_ends_is_told_and_not_refused(model: str) -> None:
+def answered(provider: str, **said: Any) -> Any:
     def server(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=images_body())
+        made = images_body() if provider == "openai-images" else response_body(call())
+        return httpx.Response(200, json=made)
 
-    common: dict[str, Any] = {"provider": "openai-images", "api_key": "k", "env": {}}
-    response = make("sync whole", asked(model=model, unsupported="error"), handler=server, **common)
-    [notice] = response.notices
+    home = {"api_key": "k", "base_url": None, "env": {}}
+    config = {name: said.pop(name) for name in home if name in said}
+    return make("sync whole", asked(**said), handler=server, provider=provider, **home | config)
+
+
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+@pytest.mark.parametrize("policy", ["adapt", "error", "ignore"])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("dall-e-3", "dall-e-3 was shut down on 2026-05-12 (openai 3.52.0 "),
+        ("gpt-image-1", "gpt-image-1 was shut down on 2026-10-23 ("),
+        (
+            "gpt-image-1.5-2025-12-16",
+            "gpt-image-1.5-2025-12-16 shuts down on 2026-12-01; it is replaced by "
+            "gpt-image-2.5-sunburst or gpt-image-2.5-flare (OpenAI's deprecations page, "
+            "2026-11-20)",
+        ),
+    ],
+)
+def test_a_model_that_ends_is_told_and_not_refused(
+    provider: str, policy: str, model: str, words: str
+) -> None:
+    [notice] = answered(provider, model=model, unsupported=policy).notices
     assert (notice.kind, notice.feature, notice.wanted) == ("deprecated", "model", model)
-    assert notice.detail.startswith(f"OpenAI's {model} ")
+    assert notice.detail.startswith(f"{provider}: {words}")
+
+
+@pytest.mark.parametrize("provider", ["openai-images", "openai-responses"])
+def test_another_servers_model_of_that_name_is_its_own_affair(provider: str) -> None:
+    said = {"model": "gpt-image-1", "base_url": "http://localhost:9/v1"}
+    assert answered(provider, **said).notices == ()

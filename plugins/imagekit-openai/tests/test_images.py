@@ -247,27 +247,6 @@ def test_a_server_that_still_has_variations_is_asked_for_one() -> None:
     assert mine.capabilities(None).emulates == frozenset()
 
 
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        ("dall-e-3", "dall-e-3 was shut down on 2026-05-12 (as of 2026-11-20)"),
-        ("gpt-image-1", "was shut down on 2026-10-23"),
-        ("gpt-image-1.5-2025-12-16", "shuts down on 2026-12-01"),
-    ],
-)
-def test_a_model_that_is_gone_or_going_says_so(model: str, words: str) -> None:
-    played = play(of_images().flow(asked(model=model), stream=False), json_response(images_body()))
-    [event] = played.events
-    assert isinstance(event, Noticed)
-    assert (event.notice.kind, event.notice.wanted) == ("deprecated", model)
-    assert words in event.notice.detail
-
-
-def test_another_servers_model_of_that_name_is_its_own_affair() -> None:
-    flow = of_images(base_url=LOCAL).flow(asked(model="dall-e-3"), stream=False)
-    assert play(flow, json_response(images_body())).events == []
-
-
 def test_another_server_gets_an_edit_as_a_form_whatever_is_asked() -> None:
     flow = of_images(base_url=LOCAL).flow(asked(images=ONE, moderation="low"), stream=False)
     [request] = play(flow, json_response(images_body())).requests

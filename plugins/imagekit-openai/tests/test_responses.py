@@ -447,19 +447,6 @@ def test_a_variation_says_that_it_is_emulated_and_in_which_words() -> None:
     assert event.notice.kind == "emulated"
 
 
-def test_a_model_that_is_going_says_so() -> None:
-    flow = of_responses().flow(asked(model="gpt-image-1.5"), stream=False)
-    [event] = play(flow, json_response(response_body(call()))).events
-    assert isinstance(event, Noticed)
-    assert event.notice.kind == "deprecated"
-
-
-def test_another_servers_model_of_that_name_is_its_own_affair() -> None:
-    mine = of_responses(base_url="http://localhost:9/v1")
-    flow = mine.flow(asked(model="gpt-image-1.5"), stream=False)
-    assert play(flow, json_response(response_body(call()))).events == []
-
-
 @pytest.mark.parametrize(("format", "picture"), [("gif", GIF), ("svg", SVG)])
 def test_a_format_without_previews_is_streamed_without_them(format: str, picture: bytes) -> None:
     events = response_stream(previews=(), item=call(picture))

@@ -21,6 +21,8 @@ from imagekit import (
     State,
     UnsupportedRequestError,
 )
+from imagekit.testing import play
+from imagekit_sketch import Sketch
 from ways import WAYS, make
 
 
@@ -165,7 +167,7 @@ def test_an_svg_of_an_edit_is_adapted_and_says_so() -> None:
     response = draw(images=SOURCE, output_format="svg")
     assert response.image.media_type == "image/png"
     [notice] = response.notices
-    assert (notice.feature, notice.wanted, notice.used) == ("output_format", "svg", "png")
+    assert (notice.kind, notice.feature, notice.wanted) == ("unsupported", "output_format", "svg")
 
 
 def test_a_transparent_jpeg_is_adapted_in_silence_where_asked() -> None:
@@ -175,7 +177,7 @@ def test_a_transparent_jpeg_is_adapted_in_silence_where_asked() -> None:
 
 
 def test_a_transparent_jpeg_is_an_error_where_asked() -> None:
-    with pytest.raises(UnsupportedRequestError, match="jpeg has no alpha"):
+    with pytest.raises(UnsupportedRequestError, match="not with output_format 'jpeg'"):
         draw(output_format="jpeg", background="transparent", unsupported="error")
 
 
@@ -193,3 +195,11 @@ def test_a_broken_picture_is_the_callers_and_said_plainly() -> None:
 def test_a_typo_in_its_options_is_an_error() -> None:
     with pytest.raises(RequestError, match="no option 'dealy'; there are: delay"):
         draw(options={"sketch": {"dealy": 1}})
+
+
+def test_what_the_tables_rule_out_is_never_drawn_wrongly() -> None:
+    """Whoever patches them gets pixels all the same."""
+    request = ImageRequest(prompt="a hat", images=SOURCE, output_format="svg")
+    assert play(Sketch().flow(request, stream=False)).response.image.media_type == "image/png"
+    request = ImageRequest(prompt="a hat", output_format="jpeg", background="transparent")
+    assert play(Sketch().flow(request, stream=False)).response.image.media_type == "image/jpeg"

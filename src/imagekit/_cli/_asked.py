@@ -28,19 +28,73 @@ def fields_of(given: Mapping[str, Any], prompt: str | None) -> dict[str, Any]:
         fields["detach"] = True
     if given.get("images"):
         fields["images"] = [picture_of(word) for word in given["images"]]
-    mask, where = given.get("mask"), given.get("edit_where")
-    if mask is not None and where is None:
+    if (mask := _mask(given)) is not None:
+        fields["mask"] = mask
+    if given.get("state") is not None:
+        fields["state"] = _state(given["state"])
+    return fields
+
+
+def _mask(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    picture, where, outside = given.get("mask"), given.get("edit_where"), given.get("edit_outside")
+    shapes = _shapes(given)
+    if picture is not None and shapes:
+        raise click.UsageError("--mask is a picture; --mask-box and --mask-polygon draw one")
+    if picture is not None and where is None:
         raise click.UsageError(
             "--mask wants --edit-where too: what marks the part that may change, "
             "transparent, opaque, white or black?"
         )
-    if where is not None and mask is None:
+    if where is not None and picture is None:
         raise click.UsageError("--edit-where wants --mask too: a picture of that part")
-    if mask is not None:
-        fields["mask"] = {"image": mask, "edit_where": where}
-    if given.get("state") is not None:
-        fields["state"] = _state(given["state"])
-    return fields
+    if outside and not shapes:
+        raise click.UsageError("--edit-outside wants --mask-box or --mask-polygon: of what?")
+    if given.get("check_mask") and picture is None and not shapes:
+        raise click.UsageError("--check-mask wants a mask: --mask, --mask-box or --mask-polygon")
+    if picture is not None:
+        return {"image": picture, "edit_where": where}
+    return {**shapes, "edit": "outside" if outside else "inside"} if shapes else None
+
+
+def _shapes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Boxes and polygons as they were typed: in pixels or, where they are all marked so, in %."""
+    boxes, polygons = given.get("mask_boxes", ()), given.get("mask_polygons", ())
+    if not boxes and not polygons:
+        return {}
+    percent = "%" in "".join((*boxes, *polygons))
+    return {
+        "boxes": [_sides(word, percent) for word in boxes],
+        "polygons": [_corners(word, percent) for word in polygons],
+        "unit": "fraction" if percent else "pixel",
+    }
+
+
+def _sides(word: str, percent: bool) -> tuple[float, ...]:
+    sides = _numbers(word, percent)
+    if len(sides) != 4:
+        raise click.UsageError(f"--mask-box {word!r}: say LEFT,TOP,RIGHT,BOTTOM, {_UNITS}")
+    return sides
+
+
+def _corners(word: str, percent: bool) -> list[tuple[float, ...]]:
+    corners = [_numbers(corner, percent) for corner in word.split()]
+    if any(len(corner) != 2 for corner in corners) or not corners:
+        raise click.UsageError(f"--mask-polygon {word!r}: say 'X,Y X,Y X,Y …', {_UNITS}")
+    return corners
+
+
+_UNITS = "in pixels, or all of them in %"
+
+
+def _numbers(word: str, percent: bool) -> tuple[float, ...]:
+    """What stands between the commas; nothing where it is not all numbers of that unit."""
+    sides = [side.strip() for side in word.split(",")]
+    if any(side.endswith("%") != percent for side in sides):
+        return ()
+    try:
+        return tuple(float(side.removesuffix("%")) / (100 if percent else 1) for side in sides)
+    except ValueError:
+        return ()
 
 
 def prompt_of(given: str | None, images: Sequence[str] = ()) -> str:

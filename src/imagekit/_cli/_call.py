@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from .._capabilities import Allowed
 from .._client import Client
 from .._errors import ImagekitError
-from .._fields import AskFields
+from .._fields import AskFields, RunFields
+from .._image import Image
 from .._jobs import Job
+from .._manifest import Manifest
 from .._meant import request_of
+from .._plan import Plan
 from .._request import ImageRequest
 from .._response import ImageResponse
 from .._streams import Stream
@@ -29,15 +33,20 @@ from ._results import Destination, Results
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a call is made and told of, as the options say."""
+    """How a call is made and told of, as the options say.
 
-    provider: str | None
+    `provider` may be several, who are asked in order; `ways` are further keywords of the call.
+    """
+
+    provider: str | Sequence[str] | None
     base_url: str | None
     deadline: float | None
     debug: bool
     json: bool
     quiet: bool = False
     verbose: bool = False
+    ways: Mapping[str, Any] = field(default_factory=dict)
+    manifest: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     ending: str | None = None
     save_previews: bool = False
@@ -52,13 +61,25 @@ def called(fields: Mapping[str, Any], how: How, destination: Destination) -> int
     request = request_of(fields)
 
     def make(client: Client, results: Results) -> ImageResponse:
-        name, settled = meant(client, request, how)
-        stream = client.stream(settled, **spoken(how))
-        results.free = client._calls.providers.provider(name).endpoint is None
+        names, settled = meant(client, request, how)
+        stream = client.stream(settled, **made_by(how))
+        results.free = is_free(client, names)
         return _seen(stream, request.n, how, results)
 
     _check(request.n, request.partial_images or 0, how, destination)
     return _made(how, destination, make)
+
+
+def followed(plan: Plan, how: How, destination: Destination, before: Manifest | None = None) -> int:
+    """Do what *plan* says, say what came of it, and how it was *before*; returns the exit code."""
+
+    def make(client: Client, results: Results) -> ImageResponse:
+        stream = client.stream(plan, **made_by(how, provider=None))
+        results.free = is_free(client, [one.name for one in (plan, *plan.then)])
+        return _seen(stream, plan.request.n, how, results)
+
+    _check(plan.request.n, plan.request.partial_images or 0, how, destination)
+    return _made(how, destination, make, before)
 
 
 def resumed(job: Job, how: How, destination: Destination, *, wait: bool) -> int:
@@ -76,9 +97,26 @@ def resumed(job: Job, how: How, destination: Destination, *, wait: bool) -> int:
     return _made(how, destination, make)
 
 
+def is_free(client: Client, names: Sequence[str]) -> bool:
+    """Whether all of them work in this process, where nothing can be charged for."""
+    makers = [client._calls.providers.provider(name) for name in names]
+    return all(maker.endpoint is None for maker in makers)
+
+
+def made_by(how: How, **other: Any) -> RunFields:
+    """How a call that makes pictures is made, as its keywords, of which some may be *other*."""
+    who = {"provider": how.provider, **other}
+    return cast(RunFields, {**_limits(how), **how.ways, **who})
+
+
 def spoken(how: How) -> AskFields:
-    """How a call is made, as its keywords."""
-    fields: AskFields = {"provider": how.provider}
+    """How a call is made that asks one provider, as its keywords."""
+    assert how.provider is None or isinstance(how.provider, str)
+    return {"provider": how.provider, **_limits(how)}
+
+
+def _limits(how: How) -> AskFields:
+    fields: AskFields = {}
     if how.deadline is not None:
         fields["deadline"] = how.deadline
     if how.debug:
@@ -92,7 +130,10 @@ def client_of(how: How) -> Client:
 
 
 def _made(
-    how: How, destination: Destination, make: Callable[[Client, Results], ImageResponse | None]
+    how: How,
+    destination: Destination,
+    make: Callable[[Client, Results], ImageResponse | None],
+    before: Manifest | None = None,
 ) -> int:
     results = Results(destination, how.save_previews)
     try:
@@ -110,8 +151,15 @@ def _made(
         return UNFINISHED
     state = _keep_state(response, how)
     left = kept(response.job, how.job, resumes=how.resumes, base_url=how.base_url)
-    code = 0 if results.whole else 1
-    return _tell(Report(results, response, state=state, left=left), how, code)
+    report = Report(
+        results,
+        response,
+        state=state,
+        left=left,
+        manifest=_keep_manifest(response, results, how),
+        again=before.replayed(response) if before else None,
+    )
+    return _tell(report, how, 0 if results.whole else 1)
 
 
 def _check(n: int, previews: int, how: How, destination: Destination) -> None:
@@ -119,6 +167,8 @@ def _check(n: int, previews: int, how: How, destination: Destination) -> None:
     if not destination.stdout:
         for path in destination.names.candidates(previews if how.save_previews else 0):
             check(path, force=destination.force)
+        for path in destination.names.candidates() if how.manifest else ():
+            check(_beside(path), force=destination.force)
     elif n > 1:
         raise click.UsageError(f"standard output takes one picture, not {n}")
     if how.save_state is not None:
@@ -140,22 +190,37 @@ def _seen(stream: Stream, n: int, how: How, results: Results) -> ImageResponse:
     return stream.response
 
 
-def meant(client: Client, request: ImageRequest, how: How) -> tuple[str, ImageRequest]:
+def meant(client: Client, request: ImageRequest, how: How) -> tuple[Sequence[str], ImageRequest]:
     """Who is asked, and the request with what only they know of and what `-o` implies."""
     try:
-        meant, settled = client._calls.meaning.settled(request, {"provider": how.provider})
-        name, model = meant.name, settled.model
+        meaning, said = client._calls.meaning, {"provider": how.provider}
+        found = [
+            meaning.settled(request, {**said, **one}) for one in meaning.choices(request, said)
+        ]
+        names = [one.name for one, _ in found]
         if how.options:
-            request = request.with_(options={name: how.options})
+            request = request.with_(options=_options(how.options, names))
         if how.ending is not None:
-            known = client._calls.providers.capabilities(name, model).supports("output_format")
+            able = client._calls.providers.capabilities(names[0], found[0][1].model)
+            known = able.supports("output_format")
             # An ending is no order: what the model is known to lack is not asked for.
             if known != "no" and not (isinstance(known, Allowed) and not known.allows(how.ending)):
                 request = request.with_(output_format=how.ending)
     except ImagekitError as error:
         error.billed = error.billed or "no"
         raise
-    return name, request
+    return names, request
+
+
+def _options(said: Mapping[str, Any], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Whose options they are: of several providers the first one's, but for what names another."""
+    found: dict[str, dict[str, Any]] = {}
+    for option, value in said.items():
+        if len(names) > 1 and option in names and isinstance(value, Mapping):
+            found.setdefault(option, {}).update(value)
+        else:
+            found.setdefault(names[0], {})[option] = value
+    return found
 
 
 def _keep_state(response: ImageResponse, how: How) -> Path | None:
@@ -169,6 +234,35 @@ def _keep_state(response: ImageResponse, how: How) -> Path | None:
     if placed.why:
         warn(placed.why)
     return placed.path
+
+
+def _beside(path: Path) -> Path:
+    """Where the manifest of the picture at *path* goes."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _keep_manifest(response: ImageResponse, results: Results, how: How) -> Path | None:
+    """Keep what the pictures were made by, beside the first of them."""
+    if not how.manifest:
+        return None
+    assert response.plan is not None
+    paths = {kept.index: kept.placed.path for kept in results.pictures if not kept.placed.bad}
+    first = next((path for _, path in sorted(paths.items()) if path), None)
+    if first is None:
+        warn("no picture was saved, so there is no manifest of it")
+        return None
+    came = [index for index, slot in enumerate(response.slots) if isinstance(slot, Image)]
+    files = [_seen_from(first.parent, paths.get(index)) for index in came]
+    manifest = Manifest.of(response.plan, response, files)
+    data = manifest.model_dump_json(indent=2).encode() + b"\n"
+    placed = place(data, _beside(first), force=results.destination.force)
+    if placed.why:
+        warn(placed.why)
+    return placed.path
+
+
+def _seen_from(folder: Path, path: Path | None) -> str | None:
+    return os.path.relpath(path, folder) if path else None
 
 
 def _tell(report: Report, how: How, code: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .._errors import (
+    BudgetExceededError,
     ConfigurationError,
     ContentRejectedError,
     ImagekitError,
@@ -106,6 +107,9 @@ def as_data(error: BaseException, *, free: bool = False) -> dict[str, Any]:
     about: dict[str, Any] = {}
     if isinstance(error, ImagekitError):
         about = {name: getattr(error, name) for name in known if hasattr(error, name)}
+        about["attempts"] = [one.model_dump(mode="json") for one in error.attempts]
+        if isinstance(error, BudgetExceededError):
+            about["estimate"] = error.estimate and error.estimate.model_dump(mode="json")
     elif isinstance(error, KeyboardInterrupt):
         about["billed"] = "no" if free else "possibly"
     return {"class": type(error).__name__, "message": message(error), **about}
@@ -120,6 +124,8 @@ def _hints(error: BaseException, free: bool) -> Iterator[str]:
         return
     if isinstance(error, ConfigurationError):
         yield from _here(error)
+    if isinstance(error, BudgetExceededError) and "allow_unknown" in str(error):
+        yield "on the command line: --budget has --allow-unknown-cost beside it"
     if isinstance(error, ContentRejectedError) and error.categories:
         yield f"objected to: {', '.join(error.categories)}"
     said = [f"status {error.status}"] if error.status is not None else []

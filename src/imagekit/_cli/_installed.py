@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._chosen import config, config_option
+from ._facts import basics, every_fact
 from ._faults import exit_code, message, say
 from ._words import one_line
 
 if TYPE_CHECKING:
     from .._beside import ModelInfo
-    from .._capabilities import Capabilities, SizeRule
+    from .._capabilities import Capabilities, Lifecycle
     from .._client import Client
 
 
@@ -68,25 +69,43 @@ def providers(as_json: bool) -> None:
 
 @click.command()
 @click.option("-p", "--provider", help="Whose models.  [default: everybody's]")
+@click.option("-m", "--model", help="What this one can do, in place of the default one.")
+@click.option("--capabilities", is_flag=True, help="All that is known, and where it is from.")
 @click.option("--live", is_flag=True, help="Ask the provider what it has just now.")
 @click.option("--base-url", metavar="URL", help="Where the provider is; wants --provider.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Say it in one JSON array.")
-def models(provider: str | None, live: bool, base_url: str | None, as_json: bool) -> int:
+def models(
+    provider: str | None,
+    model: str | None,
+    capabilities: bool,
+    live: bool,
+    base_url: str | None,
+    as_json: bool,
+) -> int:
     """List the providers' models and what the default one can do.
 
-    With --live, list what the providers themselves say that they have, which needs a key.
+    With --capabilities, each fact with its source, and which of them your own file says. With
+    --live, list what the providers themselves say that they have, which needs a key.
     """
     from .._client import Client
     from .._errors import ImagekitError, UnsupportedRequestError
 
     if base_url is not None and provider is None:
         raise click.UsageError("--base-url wants --provider too: whose is it?")
+    if live and (capabilities or model):
+        raise click.UsageError("--live lists what there is: it takes no --capabilities or --model")
     code, rows = 0, []
     with Client(provider=provider, base_url=base_url, config=config()) as client:
+        if model and provider is None:
+            provider, model = client._calls.providers.chosen(None, model)
         for name in [provider] if provider else client.providers():
             try:
-                rows.append((_live if live else _known)(client, name, tell=not as_json))
+                if live:
+                    rows.append(_live(client, name, tell=not as_json))
+                else:
+                    say_all = every_fact if capabilities else _known
+                    rows.append(say_all(client, name, model, tell=not as_json))
             except ImagekitError as error:
                 if live and provider is None and isinstance(error, UnsupportedRequestError):
                     continue
@@ -100,12 +119,15 @@ def models(provider: str | None, live: bool, base_url: str | None, as_json: bool
     return code
 
 
-def _known(client: Client, name: str, *, tell: bool) -> dict[str, Any]:
-    able = client.capabilities(provider=name)
+def _known(client: Client, name: str, model: str | None, *, tell: bool) -> dict[str, Any]:
+    able = client.capabilities(model, provider=name)
     named = tuple(getattr(client._calls.providers.provider(name), "models", ()))
+    lives = {one: client.capabilities(one, provider=name).lifecycle for one in named}
     if tell:
-        _show(name, able, named)
-    return {"provider": name, "models": list(named), "default": able.model_dump(mode="json")}
+        _show(name, able, lives)
+    default = able.model_dump(mode="json")
+    told = {one: life.model_dump(mode="json", exclude_none=True) for one, life in lives.items()}
+    return {"provider": name, "models": list(named), "lifecycles": told, "default": default}
 
 
 def _live(client: Client, name: str, *, tell: bool) -> dict[str, Any]:
@@ -124,30 +146,18 @@ def _list(name: str, found: Sequence[ModelInfo]) -> None:
         click.echo(f"  {one_line(one.id):<34} {about}".rstrip())
 
 
-def _show(name: str, able: Capabilities, named: tuple[str, ...]) -> None:
+def _show(name: str, able: Capabilities, lives: Mapping[str, Lifecycle]) -> None:
     click.secho(f"{name}  {able.model or '(no model of its own)'}", bold=True)
-    emulated = f" (emulated: {', '.join(sorted(able.emulates))})" if able.emulates else ""
-    facts = {
-        "makes": ", ".join(sorted(able.operations)) + emulated,
-        "pictures": f"up to {able.max_images} in one request" if able.max_images else "",
-        "inputs": f"up to {able.max_inputs}" if able.max_inputs is not None else "",
-        "mask": f"edits where it is {able.mask}" if able.mask else "",
-        "streams": "yes" if able.streaming else "",
-        "sizes": _sizes(able.size) if able.size else "",
-        **{one: str(known) for one, known in sorted(able.parameters.items())},
-        "source": " ".join(str(word) for word in (able.source, able.as_of) if word),
-        "models": ", ".join(named),
-    }
+    facts = {**basics(able), **{one: str(known) for one, known in sorted(able.parameters.items())}}
+    facts["source"] = " ".join(str(word) for word in (able.source, able.as_of) if word)
     for fact, words in facts.items():
         if words:
             click.echo(f"  {fact:<18} {one_line(words)}")
-
-
-def _sizes(rule: SizeRule) -> str:
-    if rule.sizes:
-        return ", ".join(rule.sizes)
-    least = -(-rule.low_edge // rule.multiple) * rule.multiple
-    edges = f"{least} to {rule.high_edge or 'any'} a side"
-    words = [edges, f"multiples of {rule.multiple}" if rule.multiple > 1 else ""]
-    words += [f"at most {rule.ratio:g}:1" if rule.ratio else ""]
-    return ", ".join(word for word in words if word)
+    days = {
+        one_line(one): str(life.model_copy(update={"replaced_by": None}))
+        for one, life in lives.items()
+    }
+    if set(days.values()) <= {"unknown"}:
+        days = {", ".join(days): ""} if days else {}
+    for number, (one, day) in enumerate(days.items()):
+        click.echo(f"  {'' if number else 'models':<18} {one:<24} {day}".rstrip())

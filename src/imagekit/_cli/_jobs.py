@@ -26,6 +26,7 @@ from ._pictures import (
     told,
     wanted,
 )
+from ._ways import budget, check_budget, spending_of
 from ._words import one_line
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _one = several(
 @force
 @wanted
 @state
+@several(*budget)
 @asked
 @as_json
 def submit(prompt: str | None, **given: Any) -> int:
@@ -61,16 +63,19 @@ def submit(prompt: str | None, **given: Any) -> int:
     With -i pictures are changed, as `edit` does. `resume` fetches what came of it.
     """
     check_base_url(given)
+    check_budget(given)
+    if isinstance(given["provider"], tuple):
+        raise click.UsageError("a job is one provider's: say -p once")
     options = options_of(given["options"])
     fields = fields_of(given, prompt_of(prompt, given["images"]))
 
     from .._meant import request_of
-    from ._call import meant, spoken
+    from ._call import made_by, meant
 
-    request, how = request_of(fields), _how(given, options=options)
+    request, how = request_of(fields), _how(given, options=options, ways=spending_of(given))
 
     def submitted(client: Client) -> Job:
-        return client.submit(meant(client, request, how)[1], **spoken(how))
+        return client.submit(meant(client, request, how)[1], **made_by(how))
 
     return _given_out(submitted, how, given)
 
@@ -80,6 +85,7 @@ def submit(prompt: str | None, **given: Any) -> int:
 @click.option("-p", "--provider", help="Who makes them.  [default: $IMAGEKIT_PROVIDER]")
 @_job
 @force
+@several(*budget)
 @asked
 @as_json
 def batch(requests: Any, **given: Any) -> int:
@@ -89,14 +95,15 @@ def batch(requests: Any, **given: Any) -> int:
     pictures in it are URLs, data URLs or base64. `resume` fetches what came of it, in order.
     """
     check_base_url(given)
+    check_budget(given)
     found = [
         _request(line, number) for number, line in enumerate(requests, 1) if not line.isspace()
     ]
 
-    from ._call import spoken
+    from ._call import made_by
 
-    how = _how(given)
-    return _given_out(lambda client: client.batch(found, **spoken(how)), how, given)
+    how = _how(given, ways=spending_of(given))
+    return _given_out(lambda client: client.batch(found, **made_by(how)), how, given)
 
 
 def _request(line: bytes, number: int) -> ImageRequest:

@@ -16,6 +16,7 @@ from ._faults import EXIT_CODES, told
 from ._installed import models, providers
 from ._jobs import batch, cancel, delete, resume, submit
 from ._pictures import edit, generate, vary
+from ._plans import plan, replay, run_plan
 from ._serve import serve
 from ._tools import tools
 
@@ -74,9 +75,10 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-_PICTURES = (generate, edit, vary, submit, resume, cancel, delete, batch)
+_PICTURES = (generate, edit, vary, plan, run_plan, replay)
+_JOBS = (submit, resume, cancel, delete, batch)
 _OTHERS = (files, upload, moderate, providers, models, tools, serve, doctor)
-for _command in (*_PICTURES, *_OTHERS):
+for _command in (*_PICTURES, *_JOBS, *_OTHERS):
     cli.add_command(_command)
 
 

@@ -12,6 +12,7 @@ import click
 from ._asked import fields_of, options_of, prompt_of
 from ._chosen import config_option
 from ._faults import EXIT_CODES
+from ._ways import check_ways, several_providers, ways, ways_of
 from ._words import slug
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -61,7 +62,7 @@ told = several(
 
 # What is wanted.
 wanted = several(
-    click.option("-p", "--provider", help="Who makes it.  [default: $IMAGEKIT_PROVIDER]"),
+    several_providers,
     click.option("-m", "--model", help="The image model, or PROVIDER:MODEL."),
     click.option("-n", "n", type=click.IntRange(1), default=1, help="How many pictures."),
     click.option("--size", help="Pixels (1536x864), an aspect ratio (16:9) or one at 16:9@2K."),
@@ -75,7 +76,8 @@ wanted = several(
     click.option("--user", help="Whom the provider may hold it against: your own user's id."),
     click.option(
         "-O", "--option", "options", multiple=True, metavar="NAME=VALUE",
-        help="What only this provider knows; JSON values, dots for what nests.",
+        help="What only this provider (of several, the first) knows; JSON values, dots for what "
+        "nests.",
     ),
     click.option(
         "--unsupported", type=click.Choice(["adapt", "error", "ignore"]),
@@ -97,6 +99,7 @@ _common = several(
         "--detach", is_flag=True,
         help="Let the provider go on by itself, where it can: what breaks off can be resumed.",
     ),
+    *ways,
     asked,
     told,
 )  # fmt: skip
@@ -116,7 +119,22 @@ mask = several(
         "--edit-where", type=click.Choice(["transparent", "opaque", "white", "black"]),
         help="What marks that part in the mask; --mask needs it.",
     ),
+    click.option(
+        "--mask-box", "mask_boxes", multiple=True, metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="A box of it, in pixels of the first picture, or in %. May be repeated.",
+    ),
+    click.option(
+        "--mask-polygon", "mask_polygons", multiple=True, metavar="'X,Y X,Y X,Y …'",
+        help="The same by its corners.",
+    ),
+    click.option(
+        "--edit-outside", is_flag=True, help="Change what is outside of the boxes and polygons."
+    ),
 )  # fmt: skip
+
+check_mask = click.option(
+    "--check-mask", is_flag=True, help="Tell how much changed where the mask lets nothing change."
+)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -133,6 +151,7 @@ def generate(prompt: str | None, **given: Any) -> int:
 @click.argument("prompt", required=False)
 @images
 @mask
+@check_mask
 @_common
 @state
 def edit(prompt: str | None, **given: Any) -> int:
@@ -157,8 +176,9 @@ def vary(**given: Any) -> int:
 
 def check_base_url(given: Mapping[str, Any]) -> None:
     """Somebody's address is of somebody."""
-    if given["base_url"] is not None and given["provider"] is None:
-        raise click.UsageError("--base-url wants --provider too: whose is it?")
+    if given["base_url"] is not None and not isinstance(given["provider"], str):
+        several = "one --provider, and not several" if given["provider"] else "--provider too"
+        raise click.UsageError(f"--base-url wants {several}: whose is it?")
 
 
 def to_stdout(given: Mapping[str, Any]) -> bool:
@@ -177,6 +197,8 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
     check_base_url(given)
     if given["save_partials"] and not given["partial_images"]:
         raise click.UsageError("--save-partials wants --partial N: how many?")
+    who = given["provider"]
+    check_ways(given, several=isinstance(who, tuple))
     stdout = to_stdout(given)
     options = options_of(given["options"])
     fields = fields_of(given, prompt)
@@ -189,10 +211,12 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
     named = names(path, stem, given["n"], given["output_format"])
     same = given["save_state"] is not None and given["save_state"] == given.get("state")
     how = How(
-        provider=given["provider"],
+        provider=who,
         base_url=given["base_url"],
         deadline=given["deadline"],
         debug=given["debug"],
+        ways=ways_of(given),
+        manifest=given["manifest"],
         options=options,
         ending=None if given["output_format"] else format_of(path),
         save_previews=given["save_partials"],

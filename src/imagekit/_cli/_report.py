@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .._manifest import Replayed
 from .._media import EXTENSIONS
-from .._response import ImageResponse
+from .._response import Attempt, CallRecord, Cost, ImageResponse, Notice
 from ._faults import as_data, fail, hint, say, warn
 from ._jobfile import Left
 from ._results import Kept, Results
@@ -18,13 +20,18 @@ from ._words import one_line, size_of
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything there is to say; `error` is what the call ended in, where it did not end well."""
+    """Everything there is to say; `error` is what the call ended in, where it did not end well.
+
+    `again` says how what came compares with what came before, where it was made once more.
+    """
 
     results: Results
     response: ImageResponse | None = None
     error: BaseException | None = None
     state: Path | None = None
     left: Left | None = None
+    manifest: Path | None = None
+    again: Replayed | None = None
 
     def lines(self, *, quiet: bool, verbose: bool) -> None:
         """Say it to people: pictures on standard output, all else on standard error."""
@@ -37,7 +44,9 @@ class Report:
                 if placed.path is not None:
                     click.echo(f"preview  {one_line(placed.path)}", err=True)
             for notice in results.notices:
-                warn(notice)
+                warn(_words(notice))
+            if self.response is not None and self.response.cached is not None:
+                click.echo(f"kept from {_when(self.response.cached)}, not made anew", err=True)
         for placed in results.previews:
             if placed.why:
                 warn(placed.why)
@@ -74,6 +83,8 @@ class Report:
             words.append("/".join(one_line(word) for word in who if word))
             timing = self.response.timing
             words += [f"{timing.total:.1f} s"] if timing else []
+        if self.again is not None:
+            words.append(str(self.again.slots[kept.index]))
         click.echo("  ".join(words), err=to_stdout)
         wanted = EXTENSIONS.get(image.media_type or "")
         ending = placed.path.suffix.lower().lstrip(".") if placed.path else wanted
@@ -102,6 +113,10 @@ class Report:
                 mode="json", exclude={"slots", "notices", "state", "metadata", "rate_limits"}
             )
             found["state"] = str(self.state) if self.state else None
+            found["plan"] = response.plan.key if response.plan else None
+            found["manifest"] = str(self.manifest) if self.manifest else None
+        if self.again is not None:
+            found["again"] = {"same": self.again.same, **self.again.model_dump(mode="json")}
         if self.error is not None:
             found["error"] = as_data(self.error, free=results.free)
         if self.left is not None:
@@ -151,10 +166,41 @@ def _details(response: ImageResponse) -> None:
             )
             for item in response.usage.items
         ]
-    if (cost := response.cost) is not None:
-        source = f" by {cost.source}" if cost.source else ""
-        facts.append(("cost", f"{cost.amount} {cost.currency}, {cost.kind}{source}"))
+    if response.cost is not None:
+        facts.append(("cost", _cost(response.cost)))
+    if len(response.calls) > 1:
+        facts += [(f"call {place}", _call(one)) for place, one in enumerate(response.calls, 1)]
+    facts += [("asked before", _attempt(one)) for one in response.attempts]
+    facts += [("plan", response.plan.key)] if response.plan else []
     facts += [("revised", image.revised_prompt) for image in response if image.revised_prompt]
     facts += [("text", response.text)] if response.text else []
     for name, fact in facts:
         click.echo(f"{name}: {one_line(fact)}", err=True)
+
+
+def _words(notice: Notice) -> str:
+    if notice.kind == "fallback":
+        return f"{notice.wanted}: {notice.detail}; {notice.used} is asked instead"
+    return str(notice)
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _cost(cost: Cost) -> str:
+    source = f" by {cost.source}" if cost.source else ""
+    return f"{cost.amount} {cost.currency}, {cost.kind}{source}"
+
+
+def _call(call: CallRecord) -> str:
+    words = [f"{call.images} of {call.n} picture{'s' * (call.n > 1)}"]
+    words += [_cost(call.cost)] if call.cost else []
+    words += [call.error] if call.error else []
+    words += [f"request id {name}" for name in call.request_ids]
+    return "; ".join(words)
+
+
+def _attempt(attempt: Attempt) -> str:
+    who = "/".join(word for word in (attempt.profile or attempt.provider, attempt.model) if word)
+    return f"{who}: {attempt.kind}: {attempt.error}"

@@ -6,6 +6,8 @@ the days on which models end. None of it limits what a call may say.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ._constants import (
     BACKGROUNDS,
     IMAGE_MODELS,
@@ -13,7 +15,6 @@ from ._constants import (
     OUTPUT_FORMATS,
     QUALITIES,
     RESPONSE_FORMATS,
-    SHUT_DOWN,
     SIZES,
     STYLES,
     Background,
@@ -25,6 +26,15 @@ from ._constants import (
     Size,
     Style,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from ._constants import Keeper
+
+    # The day a model was or will be shut down, where one is known, by who keeps it.
+    SHUT_DOWN: Mapping[Keeper, Mapping[str, date]]
 
 __all__ = [
     "BACKGROUNDS",
@@ -45,3 +55,12 @@ __all__ = [
     "Size",
     "Style",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SHUT_DOWN":
+        # From the tables, which take more than this door to read.
+        from ._models import shut_down
+
+        return shut_down()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -187,7 +187,6 @@ class Batching(Dialect, ABC):
             stand_ins = {id: ImageInput(file_id=f"file-{id[:24]}") for id in pictures}
         # Everything that can be wrong is found before anything is uploaded.
         endpoint, data = self._file(requests, stand_ins)
-        yield from self._warned(requests[0], stream=False)
         for found in self._told(requests):
             yield from notice(found)
         uploads = yield from _all_uploaded(pictures)
@@ -330,7 +329,6 @@ class Batching(Dialect, ABC):
             found.lines.get(place) or failed or _unanswered(place, batch, lost)
             for place in range(len(handle.counts))
         ]
-        response = merged(outcomes, handle.counts)
         about = {"batch_id": handle.batch_id, "status": str(batch.status)}
         if self._account.at_home:
             about |= {
@@ -338,6 +336,13 @@ class Batching(Dialect, ABC):
                 "price_source": PRICE_SOURCE,
                 "price_as_of": PRICE_AS_OF.isoformat(),
             }
+        try:
+            response = merged(outcomes, handle.counts)
+        except ImagekitError as error:
+            error.response = error.response and error.response.model_copy(
+                update={"metadata": about}
+            )
+            raise
         return response.model_copy(update={"metadata": about})
 
     def _lines(self, handle: Handle, batch: _Batch) -> Effects[_Found]:

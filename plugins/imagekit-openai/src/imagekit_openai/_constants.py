@@ -6,8 +6,6 @@ had; the retired models themselves are listed, for whoever meets their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
 from typing import Literal, TypeAlias, get_args
 
 ImageModel: TypeAlias = Literal[
@@ -46,25 +44,3 @@ STYLES: tuple[Style, ...] = get_args(Style)
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
 
 Keeper: TypeAlias = Literal["OpenAI", "Azure"]
-
-# The day a model was or will be shut down, where one is known; a snapshot goes with its model.
-# OpenAI's from its deprecations page (2026-11-20). Azure keeps models by a calendar of its own:
-# from the prices of litellm 1.109.1 (2026-11-12).
-SHUT_DOWN: Mapping[Keeper, Mapping[str, date]] = {
-    "OpenAI": {
-        "dall-e-2": date(2026, 5, 12),
-        "dall-e-3": date(2026, 5, 12),
-        "gpt-image-1": date(2026, 10, 23),
-        "gpt-image-1-mini": date(2026, 12, 1),
-        "gpt-image-1.5": date(2026, 12, 1),
-        "chatgpt-image-latest": date(2026, 12, 1),
-    },
-    "Azure": {
-        "dall-e-3": date(2026, 3, 4),
-        "gpt-image-1.5": date(2026, 12, 16),
-        "gpt-image-1-mini": date(2027, 4, 7),
-        "gpt-image-2.5-sunburst": date(2027, 9, 9),
-        "gpt-image-2.5-flare": date(2027, 9, 9),
-        "gpt-image-2": date(2027, 10, 21),
-    },
-}

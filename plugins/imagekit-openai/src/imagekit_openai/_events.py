@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imagekit import ProtocolError, TruncatedStreamError
+from imagekit import ImagekitError, ProtocolError, TruncatedStreamError
 from imagekit.provider import Effects, EventDecoder, HttpResponse, ServerSentEvent, receive
 
+from ._readings import processing_time, rate_limits, request_id
 from ._refusals import envelope, error_of
 
 # After a byte order mark, comments and blank lines: the first field of an event.
@@ -36,9 +37,30 @@ class Events:
     def next(self) -> Effects[dict[str, Any] | None]:
         """The next event's JSON, or None at the end; raises the error that an event holds.
 
-        An event of ours that is cut in the middle is a `TruncatedStreamError`; what is no JSON
-        object and no event of ours is passed over.
+        Whatever is raised knows what the answer's head says of the request. An event of ours that
+        is cut in the middle is a `TruncatedStreamError`; what is no JSON object and no event of
+        ours is passed over.
         """
+        try:
+            return (yield from self._next())
+        except ImagekitError as error:
+            self._know(error)
+            raise
+
+    def cut(self, words: str) -> ImagekitError:
+        """The error for a stream that ended too soon."""
+        error = TruncatedStreamError(words)
+        self._know(error)
+        return error
+
+    def _know(self, error: ImagekitError) -> None:
+        headers = self._answer.headers
+        error.request_id = error.request_id or request_id(headers)
+        error.rate_limits = error.rate_limits or rate_limits(headers)
+        if error.processing_time is None:
+            error.processing_time = processing_time(headers)
+
+    def _next(self) -> Effects[dict[str, Any] | None]:
         while (raw := (yield from self._receive())) is not None:
             if raw.data.startswith("[DONE]"):
                 return None

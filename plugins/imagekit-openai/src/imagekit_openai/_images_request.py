@@ -50,16 +50,11 @@ class Options(BaseModel):
 def fields(request: ImageRequest, *, stream: bool) -> dict[str, Any]:
     """Every scalar of the wire that the request says, in the order of OpenAI's reference."""
     said = options(request, Options)
-    if request.aspect:
-        raise UnsupportedRequestError(
-            f"the sizes of {request.model!r} are not known, so {request.size!r} cannot be turned "
-            "into pixels: give pixels, such as size='1536x1024'"
-        )
     wire = {
         "prompt": request.prompt,
         "model": request.model or IMAGE_MODEL,
         "n": request.n if request.n > 1 else None,
-        "size": request.size,
+        "size": pixels(request),
         "quality": request.quality,
         "background": request.background,
         "output_format": request.output_format,
@@ -71,6 +66,16 @@ def fields(request: ImageRequest, *, stream: bool) -> dict[str, Any]:
         **said.extra_body,
     }
     return {name: value for name, value in wire.items() if value is not None}
+
+
+def pixels(request: ImageRequest) -> str | None:
+    """The size as the wire has it; a shape is still one where nobody knows the model's sizes."""
+    if request.aspect:
+        raise UnsupportedRequestError(
+            f"the sizes of {request.model!r} are not known, so {request.size!r} cannot be turned "
+            "into pixels: give pixels, such as size='1536x1024'"
+        )
+    return request.size
 
 
 def generation(request: ImageRequest, *, stream: bool) -> HttpRequest:

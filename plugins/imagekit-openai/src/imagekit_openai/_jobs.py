@@ -15,7 +15,6 @@ from imagekit import (
     Queued,
     RequestError,
     TransportError,
-    TruncatedStreamError,
 )
 from imagekit.provider import (
     Effect,
@@ -179,7 +178,7 @@ def _followed(wanted: Wanted, opened: HttpResponse) -> Flow:
     handle: Handle | None = None
     while True:
         events = Events(opened, handle.sequence if handle else None)
-        cut: ImagekitError = TruncatedStreamError("the stream ended before the response was done")
+        cut = events.cut("the stream ended before the response was done")
         try:
             while (found := (yield from events.next())) is not None:
                 tries = 0

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from imagekit import ImageRequest, Notice
 
-from ._constants import Keeper
-from ._models import AS_OF, NEAR, ends
-
 # Frames and markup are not previewed.
 WHOLE = ("gif", "svg")
 
@@ -20,16 +17,6 @@ def emulated(prompt: str) -> Notice:
         wanted="variation",
         used=prompt,
     )
-
-
-def ending(model: str | None, keeper: Keeper) -> Notice | None:
-    """The model is gone, or soon will be."""
-    day = ends(model or "", keeper)
-    if day is None or day - AS_OF > NEAR:
-        return None
-    verb = "was shut down" if day <= AS_OF else "shuts down"
-    detail = f"{keeper}'s {model} {verb} on {day.isoformat()} (as of {AS_OF.isoformat()})"
-    return Notice(kind="deprecated", feature="model", detail=detail, wanted=model)
 
 
 def unpreviewed(request: ImageRequest) -> Notice | None:

@@ -10,27 +10,14 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from imagekit import RateLimit, Usage, UsageItem
+from imagekit import Usage, UsageItem
+from imagekit.provider import rate_limits as rate_limits
+from imagekit.provider import seconds as seconds
 
 from ._lenient import Said
 
 # Modality, detail and count.
 _Part: TypeAlias = tuple[str | None, str | None, int]
-
-# As Go writes a span, and days.
-_UNITS = {
-    "d": 86400.0,
-    "h": 3600.0,
-    "m": 60.0,
-    "s": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "\u00b5s": 1e-6,  # the micro sign
-    "\u03bcs": 1e-6,  # the Greek letter
-    "ns": 1e-9,
-}
-_SPAN = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
-_LIMIT = re.compile(r"x-ratelimit-(?:limit|remaining|reset)-(.+)")
 
 
 class Details(BaseModel):
@@ -197,33 +184,6 @@ def told(headers: Mapping[str, str]) -> dict[str, Any]:
 def served(headers: Mapping[str, str]) -> dict[str, str]:
     """Who answered, for whom: account, version, and on Azure region and deployment."""
     return {name: headers[header] for name, header in _SERVED.items() if headers.get(header)}
-
-
-def rate_limits(headers: Mapping[str, str]) -> dict[str, RateLimit]:
-    """Limits by what they count ("requests", "tokens" …)."""
-    found = {match[1] for name in headers if (match := _LIMIT.fullmatch(name))}
-    return {
-        name: RateLimit(
-            limit=_count(headers.get(f"x-ratelimit-limit-{name}")),
-            remaining=_count(headers.get(f"x-ratelimit-remaining-{name}")),
-            reset=seconds(headers.get(f"x-ratelimit-reset-{name}")),
-        )
-        for name in sorted(found)
-    }
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def seconds(text: str | None) -> float | None:
-    """A span such as "1m30.5s", "120ms" or "6", in seconds."""
-    if not text:
-        return None
-    parts = _SPAN.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return float(text) if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text) else None
 
 
 def moment(unix: float | None) -> datetime | None:

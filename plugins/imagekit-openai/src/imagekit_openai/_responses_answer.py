@@ -222,11 +222,10 @@ def decode(
     failed = [one for one in others if isinstance(one, ImageFailure)]
     slots += failed[: max(0, request.n - len(slots))]
     images = [one for one in slots if isinstance(one, Image)]
-    if body.error and not images:
-        raise error_of(envelope({"error": body.error}), response)
-    if not slots:
+    error = error_of(envelope({"error": body.error}), response) if body.error else None
+    if not slots and error is None:
         slots = [_why(body, text, refusal, None)]
-    return ImageResponse(
+    found = ImageResponse(
         slots=tuple(slots),
         model=request.model or IMAGE_MODEL,
         text=text or None,
@@ -249,6 +248,12 @@ def decode(
             },
         },
     )
+    if error is not None and not images:
+        # What is said of the whole says more than a call without a word of its own.
+        own = [failure(envelope({"error": one.error})) for one in calls.values() if one.error]
+        error.response = found.model_copy(update={"slots": tuple(own)})
+        raise error
+    return found
 
 
 def _why(body: Body, text: str, refusal: str, item: Item | None) -> ImageFailure:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, JsonValue
 from imagekit import ImageRequest, RequestError, State, UnsupportedRequestError
 from imagekit.provider import HttpRequest, options
 
-from ._images_request import VARIATION, Svg, reference, url
+from ._images_request import VARIATION, Svg, pixels, reference, url
 from ._models import CONVERSATION_MODEL, IMAGE_MODEL
 from ._notices import unpreviewed
 
@@ -175,16 +175,11 @@ def _possible(wire: Mapping[str, Any], request: ImageRequest, way: str | None) -
 
 
 def _tool(request: ImageRequest, said: Options, *, stream: bool) -> dict[str, Any]:
-    if request.aspect:
-        raise UnsupportedRequestError(
-            f"the sizes of {request.model!r} are not known, so {request.size!r} cannot be turned "
-            "into pixels: give pixels, such as size='1536x1024'"
-        )
     tool = {
         "type": TOOL,
         "model": request.model or IMAGE_MODEL,
         "action": said.action,
-        "size": request.size,
+        "size": pixels(request),
         "quality": request.quality,
         "background": request.background,
         "output_format": request.output_format,

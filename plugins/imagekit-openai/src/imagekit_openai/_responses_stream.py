@@ -14,7 +14,6 @@ from imagekit import (
     Progress,
     Queued,
     Text,
-    TruncatedStreamError,
 )
 from imagekit.provider import Effects, Flow, HttpResponse, emit
 
@@ -99,4 +98,4 @@ def streamed(wanted: Wanted, opened: HttpResponse) -> Flow:
     while (found := (yield from events.next())) is not None:
         if (done := (yield from watched.take(found, opened))) is not None:
             return done
-    raise TruncatedStreamError("the stream ended before the response was done")
+    raise events.cut("the stream ended before the response was done")

@@ -14,7 +14,6 @@ from imagekit import (
     ImageRequest,
     ImageResponse,
     PartialImage,
-    TruncatedStreamError,
     UnsupportedRequestError,
 )
 from imagekit.provider import (
@@ -95,7 +94,11 @@ def decoded(answer: Any, response: HttpResponse, request: Wanted) -> ImageRespon
     slots = [_slot(datum or _Datum(), body, body.created) for datum in body.data or ()]
     wrong = envelope(answer) if isinstance(answer, Mapping) and answer.get("error") else {}
     if wrong and not any(isinstance(slot, Image) for slot in slots):
-        raise error_of(wrong, response)
+        error = error_of(wrong, response)
+        # An entry that only holds nothing has no word to say against the error's.
+        known = [slot for slot in slots if slot.kind == "refused"]
+        error.response = _finished(known, body, body.created, response, request)
+        raise error
     if wrong:
         slots += [failure(wrong)] * (request.n - len(slots))
     return _finished(slots, body, body.created, response, request)
@@ -117,7 +120,7 @@ def _slot(datum: _Datum, said: _Effective, created: float | None) -> Image | Ima
 
 
 def _finished(
-    slots: list[Image | ImageFailure],
+    slots: Sequence[Image | ImageFailure],
     said: _Effective,
     created: float | None,
     response: HttpResponse,
@@ -151,7 +154,7 @@ def streamed(request: ImageRequest, opened: HttpResponse) -> Flow:
             if isinstance(slot, Image):
                 yield from emit(ImageReady(image=slot))
             return _finished([slot], event, event.created_at, opened, request)
-    raise TruncatedStreamError("the stream ended before the picture was done")
+    raise events.cut("the stream ended before the picture was done")
 
 
 def _answered(request: ImageRequest, answer: HttpResponse) -> Flow:
@@ -166,16 +169,10 @@ class OpenAIImages(Batching):
 
     def capabilities(self, model: str | None) -> Capabilities:
         """What *model* can do, as far as it is known; another server's model is unknown."""
-        operations = {"generate", "edit"}
-        return self._known(
-            model,
-            operations=operations | ({"variation"} if self._account.settings.variations else set()),
-            emulates=set() if self._account.settings.variations else {"variation"},
-            max_images=10,
-            max_images_streamed=1,
-            max_inputs=16,
-            inputs={"bytes", "url", "file"} if self._account.at_home else {"bytes"},
-        )
+        if not self._account.settings.variations:
+            return self._known(model, "images")
+        every = frozenset({"generate", "edit", "variation"})
+        return self._known(model, "images", operations=every, emulates=frozenset())
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Ask for the pictures; watch them come where that can be."""

@@ -37,14 +37,7 @@ class OpenAIResponses(Batching):
 
     def capabilities(self, model: str | None) -> Capabilities:
         """What the image model *model* can do through the tool, as far as it is known."""
-        return self._known(
-            model,
-            operations={"generate", "edit"},
-            emulates={"variation"},
-            max_images=1,
-            inputs={"bytes", "url", "file"},
-            detaches=True,
-        )
+        return self._known(model, "responses")
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Ask for one picture; watch it come where that is wanted."""

@@ -14,7 +14,6 @@ from imagekit import (
     ImageReady,
     ImageRequest,
     ImageResponse,
-    Notice,
     PartialImage,
     Progress,
     RequestError,
@@ -22,19 +21,16 @@ from imagekit import (
     UnsupportedRequestError,
 )
 from imagekit.provider import (
-    Allowed,
     Capabilities,
     Config,
-    Effects,
     Endpoint,
     Flow,
-    SizeRule,
     call,
     emit,
     hookimpl,
-    notice,
     options,
     sleep,
+    tables,
 )
 
 from ._formats import decode, encode
@@ -42,6 +38,7 @@ from ._painter import compose, paint_over, render, to_svg, vary
 from ._scene import Scene
 
 MODEL = "sketch-1"
+TABLES = tables("imagekit_sketch", "capabilities.toml")
 SIDE = 1024
 FRAMES = 9
 
@@ -113,27 +110,7 @@ class Sketch:
 
     def capabilities(self, model: str | None) -> Capabilities:
         """What it draws; there is one model."""
-        return Capabilities(
-            model=MODEL,
-            operations=frozenset({"generate", "edit", "variation"}),
-            streaming=True,
-            max_images=16,
-            max_inputs=16,
-            mask="white",
-            size=SizeRule(low_edge=16, high_edge=4096),
-            parameters={
-                "seed": "yes",
-                "negative_prompt": "no",
-                "quality": "no",
-                "background": "yes",
-                "output_format": Allowed(values=("png", "jpeg", "webp", "gif", "svg")),
-                "output_compression": "yes",
-                "moderation": "no",
-                "partial_images": Allowed(low=0, high=10),
-                "user": "no",
-            },
-            source="this package",
-        )
+        return TABLES.of(MODEL, "sketch")
 
     def flow(self, request: ImageRequest, *, stream: bool) -> Flow:
         """Draw each picture, with as many previews as were asked for."""
@@ -142,7 +119,7 @@ class Sketch:
         said = options(request, Options)
         base = yield from call(partial(_base, request))
         mask = yield from call(partial(_mask, request))
-        first = yield from _job(request, base)
+        first = _job(request, base)
         previews = (request.partial_images or 0) if stream else 0
         slots = []
         for index in range(request.n):
@@ -206,15 +183,10 @@ def _earlier(state: State) -> Job:
     return Job.model_validate(payload)
 
 
-def _job(request: ImageRequest, base: Pillow.Image | None) -> Effects[Job]:
+def _job(request: ImageRequest, base: Pillow.Image | None) -> Job:
     kind = request.output_format or "png"
-    transparent = request.background == "transparent"
     if kind == "svg" and base is not None:
-        yield from _adapted(request, "output_format", "svg", "png", "an edit is made of pixels")
         kind = "png"
-    if kind == "jpeg" and transparent:
-        yield from _adapted(request, "background", "transparent", "opaque", "jpeg has no alpha")
-        transparent = False
     width, height = request.pixels or (base.size if base is not None else (SIDE, SIDE))
     return Job(
         prompt=request.prompt or "",
@@ -223,18 +195,8 @@ def _job(request: ImageRequest, base: Pillow.Image | None) -> Effects[Job]:
         height=height,
         format=kind,
         compression=request.output_compression,
-        transparent=transparent,
+        transparent=request.background == "transparent" and kind != "jpeg",
     )
-
-
-def _adapted(
-    request: ImageRequest, feature: str, wanted: str, used: str, why: str
-) -> Effects[None]:
-    if request.unsupported == "error":
-        raise UnsupportedRequestError(f"sketch: {feature} cannot be {wanted!r} here: {why}")
-    if request.unsupported == "adapt":
-        found = Notice(kind="adjusted", feature=feature, detail=why, wanted=wanted, used=used)
-        yield from notice(found)
 
 
 @hookimpl

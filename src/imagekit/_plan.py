@@ -1,0 +1,219 @@
+"""Plans: what a call would send and may cost, found out without sending anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+from pydantic import Field
+
+from ._addressed import joined, origin, shown_url
+from ._errors import RequestError
+from ._events import Noticed
+from ._flow import (
+    Call,
+    Effect,
+    Effects,
+    Emit,
+    Flow,
+    Gather,
+    Open,
+    Send,
+    gather,
+    proper,
+    transform,
+)
+from ._http import Endpoint, HttpRequest
+from ._image import Data, Value
+from ._prices import Estimate
+from ._request import ImageRequest, Operation
+from ._response import Notice
+from ._transport import written
+
+
+class PlannedRequest(Value):
+    """One request as it would go out, its credentials absent.
+
+    `body` is the very bytes; a plan that comes from JSON has only their `size` and, in `digest`,
+    the SHA-256 of all of it.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    body: Data | None = Field(default=None, repr=False, exclude=True)
+    size: int = 0
+    digest: str = Field(repr=False)
+    billable: bool = True
+
+    def json_body(self) -> Any:
+        """The body as JSON; None where it is no JSON, or is not here."""
+        try:
+            return json.loads(self.body or b"")
+        except ValueError:
+            return None
+
+
+class Plan(Value):
+    """What a call would do: `client.run(plan)` does exactly that, now or in another process.
+
+    `request` is settled: its files are read, its size is one that the model makes, its mask is in
+    the provider's convention. `calls` is how often the provider is asked for pictures, `requests`
+    what it is sent; where more follows that depends on what is answered, `complete` is false.
+    `notices` say what is adapted or dropped, `estimate` what it may cost. `then` are the plans for
+    the providers that are asked if this one cannot be had. Nothing of it is secret but what the
+    request holds.
+    """
+
+    provider: str
+    profile: str | None = None
+    model: str | None = None
+    operation: Operation
+    stream: bool = False
+    request: ImageRequest = Field(repr=False)
+    calls: int = 1
+    requests: tuple[PlannedRequest, ...] = Field(default=(), repr=False)
+    complete: bool = True
+    notices: tuple[Notice, ...] = ()
+    estimate: Estimate
+    versions: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    then: tuple[Plan, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Who is asked, as `provider=` would say it."""
+        return self.profile or self.provider
+
+    @property
+    def key(self) -> str:
+        """What is the same for two plans that would do the same: a SHA-256, in hexadecimal."""
+        said: list[Any] = [self.name, self.provider, self.model, self.stream, self.request.n]
+        if self.requests:
+            said += [one.digest for one in self.requests]
+        else:
+            said.append(self.request.model_dump(mode="json", exclude_defaults=True))
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def with_notice(self, notice: Notice) -> Self:
+        """A copy that says *notice* too."""
+        return self.model_copy(update={"notices": (*self.notices, notice)})
+
+    def with_then(self, plans: Sequence[Plan]) -> Self:
+        """A copy with the *plans* for whoever is asked if this one cannot be had."""
+        return self.model_copy(update={"then": tuple(plans)})
+
+    def __str__(self) -> str:
+        return self.model_dump_json()
+
+    def __repr__(self) -> str:
+        who = "/".join(word for word in (self.name, self.model) if word)
+        many = f"{self.calls} call{'s' if self.calls != 1 else ''}"
+        return f"<Plan {self.operation} by {who}: {many}, {self.estimate}>"
+
+
+def planned_request(request: HttpRequest, endpoint: Endpoint | None) -> PlannedRequest:
+    """*request* as it would be written, but for its credentials."""
+    base = endpoint.base_url if endpoint else ""
+    out = written(replace(request, url=joined(base, request.url)))
+    # A query of the address itself, or of a stranger's, may be what lets anyone in.
+    open_to_all = "?" not in base and origin(out.url) == origin(base)
+    heads = json.dumps(sorted(request.headers.items()))
+    said = "\n".join((request.method, out.url, out.headers.get("content-type", ""), heads))
+    return PlannedRequest(
+        method=request.method,
+        url=out.url if open_to_all else shown_url(endpoint, out.url),
+        headers=out.headers,
+        body=out.body,
+        size=len(out.body),
+        digest=hashlib.sha256(said.encode() + b"\n" + out.body).hexdigest(),
+        billable=request.charges,
+    )
+
+
+def rehearsed(flow: Effects[Any], notices: list[Notice]) -> Effects[list[HttpRequest]]:
+    """Run *flow* up to its first request, or the first of each flow that it gathers.
+
+    Nothing is sent and nobody is kept waiting; what it says on the way is put to the *notices*.
+    """
+    step: Callable[[], Effect] = partial(next, flow)
+    try:
+        while True:
+            reply: Any = None
+            try:
+                effect = proper(step())
+            except StopIteration:
+                return []
+            match effect:
+                case Send(request) | Open(request):
+                    return [request]
+                case Gather(flows, limit):
+                    found = yield from gather(
+                        [rehearsed(one, notices) for one in flows], limit=limit
+                    )
+                    return list(_all(found))
+                case Emit(Noticed(notice=said)):
+                    notices.append(said)
+                case Call():
+                    try:
+                        reply = yield effect
+                    except Exception as error:
+                        step = partial(flow.throw, error)
+                        continue
+                case _:
+                    pass
+            step = partial(flow.send, reply)
+    finally:
+        flow.close()
+
+
+def _all(outcomes: Sequence[list[HttpRequest] | BaseException]) -> Iterator[HttpRequest]:
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        yield from outcome
+
+
+def as_planned(flow: Flow, plan: Plan, endpoint: Endpoint | None) -> Flow:
+    """*flow*, whose first requests are those that *plan* said, or are not sent."""
+    said = {one.digest for one in plan.requests}
+    last = {one.url for one in plan.requests}
+
+    def watcher() -> Callable[[Effect], Effects[Any]]:
+        begun = False
+
+        def handle(effect: Effect) -> Effects[Any]:
+            nonlocal begun
+            if isinstance(effect, Send | Open) and not begun:
+                begun = True
+                check(effect.request)
+            return (yield effect)
+
+        return handle
+
+    def check(request: HttpRequest) -> None:
+        found = planned_request(request, endpoint)
+        if found.digest in said:
+            return
+        where = ""
+        if found.url not in last:
+            where = f": {found.url} is asked, and the plan says {', '.join(sorted(last))}"
+        raise RequestError(
+            f"{plan.name} would send something else than the plan says{where}; make a new plan",
+            billed="no",
+        )
+
+    return transform(flow, watcher(), watcher)
+
+
+def plan_of(given: Plan | str | bytes) -> Plan:
+    """A plan as it was given out, or as JSON."""
+    if isinstance(given, Plan):
+        return given
+    try:
+        return Plan.model_validate_json(given)
+    except ValueError as error:
+        raise RequestError("this is no plan that plan() gave", billed="no") from error
