@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import io
 import json
 import os
 import re
@@ -45,11 +46,19 @@ ELSEWHERE = {
     "python3 dev.py record openai-images": "whoever makes the cassettes anew",
     "python3 dev.py record openai-responses": "whoever makes the cassettes anew",
 }
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+
+
+def _white() -> str:
+    out = io.BytesIO()
+    Pillow.new("RGB", (64, 64), "white").save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+PNG = _white()
 
 
 class _OpenAI(BaseHTTPRequestHandler):
-    """The least that speaks both of OpenAI's dialects: one white pixel, whatever is asked."""
+    """The least that speaks both of OpenAI's dialects: a white square, whatever is asked."""
 
     protocol_version = "HTTP/1.1"
 
@@ -283,4 +292,4 @@ def test_the_docs_draw_the_layers_as_the_contract_does() -> None:
 
 
 def test_the_pixel_of_the_fake_is_a_picture() -> None:
-    assert imagekit.Image(data=base64.b64decode(PNG)).width == 1
+    assert imagekit.Image(data=base64.b64decode(PNG)).width == 64

@@ -23,7 +23,7 @@ from openai.types import (
     ImageGenPartialImageEvent,
     ImagesResponse,
 )
-from sent import KEY, LINKED, MADE, Sent, ours, theirs
+from sent import KEY, MADE, Sent, ours, theirs
 
 import imagekit
 import workshop
@@ -36,7 +36,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 ONE, TWO = picture(10), picture(20)
 PROMPT, MODEL = "an otter", "gpt-image-2.6-sunburst"
-CLEAR = LINKED  # a picture that is transparent all over
+CLEAR = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYGBgAAAABQABpfZFQAAAAABJRU5ErkJggg=="
+)  # a pixel that is transparent
 FILE = ("image.png", ONE, "image/png")
 
 

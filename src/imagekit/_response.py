@@ -154,6 +154,10 @@ class Cost(Value):
     source: str | None = None
     as_of: date | None = None
 
+    def __str__(self) -> str:
+        amount = f"{self.currency} {self.amount:f}"
+        return amount if self.kind == "reported" else f"{amount} (estimated)"
+
 
 class RateLimit(Value):
     """One of the provider's limits: `reset` is seconds until it is full again."""

@@ -90,7 +90,6 @@ class RetryTable(_Table):
     base: float = Field(default=0, ge=0, allow_inf_nan=False)
     cap: float = Field(default=0, ge=0, allow_inf_nan=False)
     patience: float = Field(default=0, ge=0, allow_inf_nan=False)
-    may_charge_twice: bool = False
 
 
 class ProfileTable(_Table):

@@ -11,13 +11,11 @@ from ._events import Completed, ImageFailed, ImageReady, Noticed, PartialImage
 from ._flow import Effect, Effects, Emit, Flow, emit, notice, transform
 from ._image import Image
 from ._response import ImageFailure, Notice, Slot
-from ._split import Arrived, worst
+from ._split import Arrived, check_slot, worst
 
 Fill = Callable[[Image], Effects[Image]]
 Look: TypeAlias = "Callable[[Image], Effects[Sequence[Notice]]]"
 log = logging.getLogger("imagekit")
-# How many more pictures than asked for a provider may give.
-SPARE = 1000
 # How many slots a notice names before it counts the rest.
 NAMED = 8
 
@@ -45,8 +43,7 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
         if not isinstance(effect, Emit):
             return (yield effect)
         event = effect.event
-        if not 0 <= getattr(event, "index", 0) < n + SPARE:
-            raise PluginError(f"a flow spoke of slot {event.index}, of {n} asked for")  # type: ignore[union-attr]
+        check_slot(event, n)
         match event:
             case Completed():
                 raise PluginError("a flow returns its response; Completed is the core's to say")

@@ -18,8 +18,17 @@ from ._response import CallRecord, Cost, ImageFailure, ImageResponse, Notice, Sl
 
 # Enough to be quick, few enough not to run into every rate limit there is.
 SIDE_BY_SIDE = 8
+# How many more pictures than asked for a provider may give.
+SPARE = 1000
 
 Outcome: TypeAlias = "ImageResponse | BaseException"
+
+
+def check_slot(event: ImageEvent, n: int) -> None:
+    """Refuse an event of a slot far beyond the *n* asked for: each that is told takes memory."""
+    index = getattr(event, "index", 0)
+    if not 0 <= index < n + SPARE:
+        raise PluginError(f"a flow spoke of slot {index}, of {n} asked for")
 
 
 class Arrived:
@@ -90,6 +99,7 @@ def recorded(flow: Flow, n: int) -> Flow:
 
     def handle(effect: Effect) -> Effects[Any]:
         if isinstance(effect, Emit):
+            check_slot(effect.event, n)
             arrived.see(effect.event)
         return (yield effect)
 

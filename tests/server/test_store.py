@@ -194,3 +194,35 @@ def test_whether_more_fits_says_what_would_have_to_go(make: Make, clock: Clock) 
     clock.now += 8.5
     assert fits(4, ("file", "b", "me"))
     assert store.ids("part", "me") == ["c"]
+
+
+def test_what_is_put_again_is_never_gone_for_another_server(tmp_path: Path) -> None:
+    one, other = (SQLiteStore(tmp_path / "kept.db", 10**6) for _ in range(2))
+    one.put("beat", "a", "me", b"0", seconds=60)
+    lost, done = [], threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            if other.get("beat", "a", "me") is None:
+                lost.append(1)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for number in range(200):
+        one.put("beat", "a", "me", b"%d" % number, seconds=60)
+    done.set()
+    watching.join()
+    assert lost == []
+    one.close()
+    other.close()
+
+
+def test_what_cannot_be_put_leaves_what_was_there(tmp_path: Path) -> None:
+    kept = SQLiteStore(tmp_path / "kept.db", 10)
+    kept.put("file", "a", "me", b"first", seconds=60)
+    with pytest.raises(sqlite3.Error):
+        kept.put("file", "a", "me", object(), seconds=60)  # type: ignore[arg-type]
+    assert kept.get("file", "a", "me") == b"first"
+    kept.put("file", "b", "me", b"12345", seconds=60)
+    assert kept.get("file", "a", "me") == b"first"
+    kept.close()

@@ -7,8 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -183,13 +183,26 @@ class SQLiteStore:
         """Keep *data* for so many seconds."""
         now = self._clock()
         row = (kind, id, owner, now + seconds, now, data)
-        with self._lock:
+        with self._lock, self._all_at_once():
             self._drop(_DROP_EXPIRED, now)
             self._drop(_DROP_ONE, kind, id)
             self._at.execute("insert into kept values (?, ?, ?, ?, ?, ?)", row)
             self._held += len(data)
             while self._held > self._most:
                 self._drop(_DROP_OLDEST)
+
+    @contextmanager
+    def _all_at_once(self) -> Iterator[None]:
+        """What is done now is seen by other servers as one thing, or not at all."""
+        held = self._held
+        self._at.execute("begin immediate")
+        try:
+            yield
+            self._at.execute("commit")
+        except BaseException:
+            self._held = held
+            self._at.execute("rollback")
+            raise
 
     def _drop(self, what: str, *which: object) -> None:
         # Counted as it goes: a sum over all of it takes as long as all of it is large.
