@@ -14,7 +14,7 @@ from ._cache import cache_of, cached
 from ._debug import dumped
 from ._errors import ImagekitError, RequestError, UnsupportedRequestError
 from ._events import Noticed
-from ._fallback import Choice, fallen_back
+from ._fallback import Choice, fallen_back, words_of
 from ._fetched import brought
 from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
 from ._hookspecs import CallInfo
@@ -29,13 +29,15 @@ from ._pace import Pace, paced
 from ._plan import Plan, plan_of
 from ._prepared import prepared
 from ._prices import Estimate
-from ._purse import Purse, budget_of, budgeted
+from ._purse import Held, Purse, budget_of, budgeted
 from ._request import ImageRequest
 from ._response import ImageResponse, Notice
 from ._retried import retried
 from ._split import SIDE_BY_SIDE, divided, failure_of, recorded, together
 
 T = TypeVar("T")
+# Jobs of which it is remembered what may be owed for them.
+_MOST_OWED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Calls:
         self._cache = cache_of(spending.cache)
         self._images_per_minute = spending.images_per_minute
         self._paces: dict[tuple[str, str | None], Pace] = {}
+        self._owed: dict[tuple[Any, ...], Held] = {}
 
     def making(
         self,
@@ -80,8 +83,9 @@ class Calls:
                 self.meaning.settled(given, {**fields, **who}, needs)
                 for who in self.meaning.choices(given, fields)
             ]
-            makes = [partial(self._made, how, request, stream=stream) for how, request in meant]
-            return self._first(meant[0][0], makes)
+            return self._first(
+                [(how, partial(self._made, how, one, stream=stream)) for how, one in meant]
+            )
 
     def following(self, given: Plan | str, fields: Mapping[str, Any]) -> Ready[ImageResponse]:
         """What a plan says, and nothing else."""
@@ -90,13 +94,12 @@ class Calls:
             if fields.get("provider") is not None:
                 raise RequestError("a plan says who is asked: leave provider out")
             plan = plan_of(given)
-            makes, first = [], None
+            makes = []
             for one in (plan, *plan.then):
                 how = self.meaning.how({**fields, "provider": self.meaning.whose(one, fields)})
-                makes.append(partial(self._made, how, one.request, plan=one, stream=one.stream))
-                first = first or how
-            assert first is not None
-            return self._first(first, makes)
+                make = partial(self._made, how, one.request, plan=one, stream=one.stream)
+                makes.append((how, make))
+            return self._first(makes)
 
     def planning(
         self,
@@ -129,11 +132,13 @@ class Calls:
             return Ready(_free(flow()), first.deadline)
 
     def _first(
-        self, how: How, makes: Sequence[Callable[[], Ready[ImageResponse]]]
+        self, makes: Sequence[tuple[How, Callable[[], Ready[ImageResponse]]]]
     ) -> Ready[ImageResponse]:
         """The only one of them; or the first that can be had, the others after it."""
+        how, make = makes[0]
+        also = words_of(how.said.get("fall_back_on") or ())
         if len(makes) == 1:
-            return makes[0]()
+            return make()
         begun = _Latest()
 
         def choice(make: Callable[[], Ready[ImageResponse]]) -> Flow:
@@ -141,12 +146,12 @@ class Calls:
                 begun.of = make()
             return begun.of.flow
 
-        choices = [Choice(make.args[0].name, partial(choice, make)) for make in makes]  # type: ignore[attr-defined]
-        for one in choices:
+        for one, _ in makes:
             # What is set up wrongly is said now, and not when it is needed.
             with blaming(one.name):
                 self.providers.endpoint(one.name)
-        return Ready(fallen_back(choices, how.said.get("fall_back_on") or ()), how.deadline, begun)
+        choices = [Choice(one.name, partial(choice, make)) for one, make in makes]
+        return Ready(fallen_back(choices, also), how.deadline, begun)
 
     def _made(
         self, how: How, request: ImageRequest, *, stream: bool, plan: Plan | None = None
@@ -204,7 +209,7 @@ class Calls:
                 return parts_of(outcomes, [part.n for part in parts])
 
             flow = self._given_out(how, submitted(), model, [request.n], found)
-            return self._around(how, self._within(how, flow, estimated(request, able)), request)
+            return self._around(how, self._owing(how, flow, estimated(request, able)), request)
 
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
@@ -239,12 +244,47 @@ class Calls:
             model = settled[0][1].model or parts[0][1].model
             flow = self._given_out(how, submitted(), model, counts, found, batched=True)
             first, *more = (estimated(part, able, batch=True) for part, able in parts)
-            return self._around(how, self._within(how, flow, sum(more, first)))
+            return self._around(how, self._owing(how, flow, sum(more, first)))
 
     def _within(self, how: How, flow: Effects[T], estimate: Estimate) -> Effects[T]:
         """*flow*, which begins only if the budgets hold what it may cost."""
         call = budget_of(how.said.get("budget"))
         return budgeted(flow, self.purse, self._budget, call, estimate)
+
+    def _owing(self, how: How, flow: Effects[Job], estimate: Estimate) -> Effects[Job]:
+        """The same, of a job, whose cost is known when it is done."""
+        held = self.purse.reserve(estimate, self._budget, budget_of(how.said.get("budget")))
+        outcome: ImagekitError | None = None
+        try:
+            job = yield from flow
+            self._owe(job, held)
+            return job
+        except ImagekitError as error:
+            outcome = error
+            raise
+        finally:
+            self.purse.settle(held, outcome)
+
+    def _paid(self, flow: Flow, job: Job) -> Flow:
+        """*flow*, which ends *job*: what that cost is counted once, however often it is asked."""
+
+        def settle(outcome: ImageResponse | ImagekitError) -> None:
+            held = self._owed.get(_known_by(job)) or self.purse.reserve(Estimate())
+            self._owe(job, held)
+            self.purse.settle(held, outcome)
+
+        try:
+            response = yield from flow
+        except ImagekitError as error:
+            settle(error)
+            raise
+        settle(response)
+        return response
+
+    def _owe(self, job: Job, held: Held) -> None:
+        self._owed[_known_by(job)] = held
+        while len(self._owed) > _MOST_OWED:
+            del self._owed[next(iter(self._owed))]
 
     def _given_out(
         self,
@@ -303,7 +343,7 @@ class Calls:
             flow = together([one(part) for part in job.parts], counts)
             flow = finished(how, _told(flow, job.notices), job.n)
             flow = stamped(flow, self.providers.stamp(how.name), job.model)
-            return self._around(how, begun.kept(flow), begun=begun)
+            return self._around(how, self._paid(begun.kept(flow), job), begun=begun)
 
     def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Ready[None]:
         """What *verb* ("cancel", "delete") does to each part of a job."""
@@ -466,6 +506,10 @@ class _Latest:
         """What can still be finished of it."""
         begun = self.of.begun if self.of else None
         return begun.job if begun else None
+
+
+def _known_by(job: Job) -> tuple[Any, ...]:
+    return job.name, job.created, job.counts
 
 
 def _told(flow: Flow, notices: Sequence[Notice]) -> Flow:

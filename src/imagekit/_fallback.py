@@ -76,14 +76,20 @@ def fallen_back(choices: Sequence[Choice], also: Collection[str] = ()) -> Flow:
     response says in `attempts` what the others said; so does the error where none is left, whose
     `response` keeps what came anywhere. Raises `RequestError` for a word in *also* that is none.
     """
+    words = words_of(also)
+    if not choices:
+        raise RequestError("no provider was given to ask: name one at least", billed="no")
+    return _tried(choices, words)
+
+
+def words_of(also: Collection[str]) -> frozenset[str]:
+    """What a call names beside; raises `RequestError` for a word that is none."""
     several = isinstance(also, Collection) and not isinstance(also, str)
     words: tuple[Any, ...] = tuple(also) if several else (also,)
     if unknown := [word for word in words if word not in WORDS]:
         known = ", ".join(repr(word) for word in WORDS)
         raise RequestError(f"fall_back_on={unknown[0]!r} is none of {known}", billed="no")
-    if not choices:
-        raise RequestError("no provider was given to ask: name one at least", billed="no")
-    return _tried(choices, frozenset(words))
+    return frozenset(words)
 
 
 def _falls(error: ImagekitError, words: Collection[str]) -> bool:

@@ -89,7 +89,8 @@ class Meaning:
 
         Each is a provider, or a provider and the model that it alone is asked for.
         """
-        said = fields.get("provider") or self.defaults.get("provider")
+        said = fields.get("provider")
+        said = self.defaults.get("provider") if said is None else said
         if said is None or isinstance(said, str):
             return [{}]
         named = list(said) if isinstance(said, Sequence) else [said]
@@ -163,9 +164,10 @@ class Meaning:
                     f"the {what} is of the provider {job.provider!r}, and {name!r} is {here!r} here"
                 )
         elif name == job.profile:
+            more = ", or say by provider= what it is called here" if what == "job" else ""
             raise UnknownProviderError(
-                f"the {what} is of the profile {name!r}, which is not here: give it in profiles=, "
-                "or say by provider= what it is called here"
+                f"the {what} is of the profile {name!r}, which is not here: give it in profiles="
+                f"{more}"
             )
         return name
 
