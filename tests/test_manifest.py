@@ -421,3 +421,10 @@ def test_the_command_line_writes_the_bytes_that_came(
     done = CliRunner().invoke(cli, ["generate", ending, "-o", "-", *more])
     assert done.exit_code == 0, done.output
     assert done.stdout_bytes == SENT[ending]
+
+
+def test_without_a_plan_there_is_no_manifest() -> None:
+    with imagekit.Client(provider="sketch") as client:
+        response = client.generate("a", size="16x16")
+    with pytest.raises(RequestError, match="make the call with keep_plan=True"):
+        Manifest.of(response.plan, response)

@@ -338,3 +338,13 @@ def test_sketch_is_free() -> None:
     known = imagekit.Client(provider="sketch", env={}, config=False).capabilities()
     estimate = estimated(asked(n=5), known)
     assert (str(estimate), estimate.source) == ("free", "this package")
+
+
+def test_estimates_add_up_where_both_are_known() -> None:
+    one = Estimate(low=Decimal(1), high=Decimal(3), source="a")
+    both = one + Estimate(low=Decimal(2), high=Decimal(4))
+    assert (both.low, both.high, both.source) == (3, 7, "a")
+    half = one + Estimate(low=Decimal(2), why="no table says it")
+    assert (half.low, half.high, half.why) == (3, None, "no table says it")
+    mixed = one + Estimate(low=Decimal(1), high=Decimal(1), currency="EUR")
+    assert (mixed.high, mixed.why) == (None, "prices are in USD and in EUR")

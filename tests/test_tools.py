@@ -347,7 +347,7 @@ def test_an_operation_that_nobody_can_do_is_said_at_once() -> None:
 
 class TestCall:
     def test_a_picture_is_made(self) -> None:
-        result = tools().call("generate_image", '{"prompt": "a boat", "size": "64x64", "seed": 3}')
+        result = tools().call("generate_image", '{"prompt": "a boat", "seed": 3}')
         assert not result.is_error
         assert result.handles == ("image-1",)
         assert result.images[0].data == picture(7, 3, 2)
@@ -391,12 +391,13 @@ class TestCall:
         toy = Draws()
         made = tools(toy)
         first = made.call("generate_image", {"prompt": "a boat"}).handles
-        mask = {"image": made.add(picture(255)), "edit_where": "white"}
+        white = picture(255, 3, 2)
+        mask = {"image": made.add(white), "edit_where": "white"}
         second = made.call("edit_image", {"prompt": "a hat", "images": [*first], "mask": mask})
         assert second.handles == ("image-3",)
         assert toy.asked[1].images[0].data == picture(7, 3, 2)
         assert toy.asked[1].mask is not None
-        assert toy.asked[1].mask.image.data == picture(255)
+        assert toy.asked[1].mask.image.data == white
 
     def test_a_result_is_brief(self) -> None:
         result = tools().call("generate_image", {"prompt": "a"})

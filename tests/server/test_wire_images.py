@@ -152,6 +152,7 @@ class TestNotices:
             ("unsupported", "svg.model"),
             ("unsupported", "svg.reasoning.effort"),
             ("unsupported", "style"),
+            ("delivered-differs", "output_format"),
         ]
         assert desk.toy.asked[-1].options == {}
 

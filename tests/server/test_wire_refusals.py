@@ -66,6 +66,7 @@ ERRORS: list[tuple[imagekit.ImagekitError, int, str, str | None]] = [
     (imagekit.MissingCredentialError("w"), 500, SERVER, SERVER),
     (imagekit.RequestError("w", code="c"), 400, INVALID, "c"),
     (imagekit.UnsupportedRequestError("w"), 400, INVALID, None),
+    (imagekit.BudgetExceededError("w", billed="no"), 429, QUOTA, QUOTA),
     (imagekit.ProviderError("w", status=418), 502, SERVER, SERVER),
     (imagekit.AuthenticationError("w", status=401), 502, SERVER, SERVER),
     (imagekit.PermissionDeniedError("w", status=403), 502, SERVER, SERVER),

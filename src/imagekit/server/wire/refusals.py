@@ -10,6 +10,7 @@ from typing import Any
 
 from ..._errors import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigurationError,
     ConnectionFailedError,
     ContentRejectedError,
@@ -175,6 +176,9 @@ def of_error(error: ImagekitError) -> Refusal:
 def _translated(error: ImagekitError) -> Refusal:
     words = told(str(error))
     match error:
+        case BudgetExceededError():
+            code = "insufficient_quota"
+            return Refusal(429, "The server's budget does not hold this call.", code, code)
         case RequestError():
             return Refusal(400, words, code=error.code, param=error.param)
         case ContentRejectedError():
