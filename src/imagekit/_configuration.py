@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._errors import ConfigurationError
+from ._files import home, usual
+from ._files import located as _located
 from ._meant import Spending
 from ._providers import Profile
 from ._retried import RetryPolicy
@@ -44,52 +46,14 @@ class Setup:
 
 def usual_file() -> Path | None:
     """Where the user's own configuration would be; None where nobody can tell."""
-    import platformdirs
-
-    try:
-        path = platformdirs.user_config_path("imagekit", appauthor=False) / NAME
-    except RuntimeError:
-        return None
-    # Without a home it might lie in the folder that is worked in, which may be anybody's.
-    return path if path.is_absolute() else None
+    return usual(NAME)
 
 
 def located(config: Named, env: Mapping[str, str]) -> tuple[Path | None, str | None]:
     """The file to read, and who names it; without a name it is the user's own, if there is one."""
     if config is False:
         return None, None
-    if config is not None:
-        return _there(Path(config), "config="), "config="
-    if named := env.get(VARIABLE):
-        path = _home(Path(named), VARIABLE)
-        if not path.is_absolute():
-            raise ConfigurationError(
-                f"{VARIABLE} must name a file by its whole path, or from ~: a relative one would "
-                "be another file in each folder, and not always yours"
-            )
-        return _there(path, VARIABLE), VARIABLE
-    usual = usual_file()
-    # Where one may not look, there is none.
-    there = usual is not None and os.path.exists(usual)  # noqa: PTH110  # it never raises
-    return (usual if there else None), None
-
-
-def _there(path: Path, whose: str) -> Path | None:
-    path = Path(os.path.abspath(_home(path, whose)))  # noqa: PTH100  # links stay what they are
-    if str(path) == os.devnull:
-        return None
-    if not os.path.lexists(path):
-        raise ConfigurationError(f"{whose} names {path}, which is not there")
-    return path
-
-
-def _home(path: Path, whose: str) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"{whose} begins with ~, and nobody knows where that is"
-        ) from error
+    return _located(config, "config=", VARIABLE, env, lambda: usual_file())
 
 
 def said(config: Named, env: Mapping[str, str]) -> Said | None:
@@ -178,7 +142,7 @@ def _key_file(found: Said, name: str, given: str | None) -> Path | None:
     """A key's file as it is meant: one that the file names lies beside it."""
     if given is None:
         return None
-    path = _home(Path(given), "api_key_file")
+    path = home(Path(given), "api_key_file")
     if found.path is not None and found.in_file("profiles", name, "api_key_file"):
         return found.path.parent / path
     if not path.is_absolute():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pydantic_settings import (
 
 from ._errors import ConfigurationError
 from ._fallback import FallBackOn
+from ._files import toml
 from ._request import ImageRequest
 from ._sources import contents
 
@@ -136,15 +136,7 @@ class _File(TomlConfigSettingsSource):
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         text = contents(file_path, "the configuration file", LARGEST)
-        try:
-            return tomllib.loads(text.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            why = "it is no text in UTF-8"
-        except RecursionError:
-            why = "it nests too deeply"
-        except tomllib.TOMLDecodeError as error:
-            why = f"it is no TOML: {error}"
-        raise ConfigurationError(f"{file_path}: {why}")
+        return toml(text, file_path)
 
 
 class _Environment(EnvSettingsSource):

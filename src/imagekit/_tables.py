@@ -11,13 +11,13 @@ from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 
 from ._capabilities import Capabilities, Source
 from ._errors import ConfigurationError, ImagekitError, PluginError
+from ._files import located, toml, usual
 from ._image import Value
 from ._prices import Prices
 from ._request import ImageRequest
@@ -124,7 +124,7 @@ def _shipped(package: str, name: str) -> Mapping[str, Any]:
         data = files(package).joinpath(name).read_bytes()
     except OSError as error:
         raise PluginError(f"{package} does not ship its {name}: {error}") from error
-    return _toml(data, f"{package}/{name}", PluginError)
+    return toml(data, f"{package}/{name}", PluginError)
 
 
 class Patches:
@@ -158,68 +158,14 @@ def patches(given: Given, env: Mapping[str, str]) -> Patches:
     if isinstance(given, Mapping):
         place, said = "capabilities=", given
     else:
-        path = _located(given, env)
+        path, _ = located(given, "capabilities=", VARIABLE, env, partial(usual, NAME))
         if path is None:
             return Patches()
         data = contents(path, "the file of capabilities", LARGEST)
-        place, said = str(path), _toml(data, str(path), ConfigurationError)
+        place, said = str(path), toml(data, path)
     found = Tables(File(place, lambda: said), fault=ConfigurationError)
     found.names("")
     return Patches(found)
-
-
-def _located(given: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path | None:
-    if given is not None:
-        return _there(Path(given), "capabilities=")
-    if named := env.get(VARIABLE):
-        path = _home(Path(named), VARIABLE)
-        if not path.is_absolute():
-            raise ConfigurationError(
-                f"{VARIABLE} must name a file by its whole path, or from ~: a relative one would "
-                "be another file in each folder, and not always yours"
-            )
-        return _there(path, VARIABLE)
-    import platformdirs
-
-    try:
-        usual = platformdirs.user_config_path("imagekit", appauthor=False) / NAME
-    except RuntimeError:
-        return None
-    # Without a home it might lie in the folder that is worked in, which may be anybody's.
-    there = usual.is_absolute() and os.path.exists(usual)  # noqa: PTH110  # it never raises
-    return usual if there else None
-
-
-def _there(path: Path, whose: str) -> Path | None:
-    path = Path(os.path.abspath(_home(path, whose)))  # noqa: PTH100  # links stay what they are
-    if str(path) == os.devnull:
-        return None
-    if not os.path.lexists(path):
-        raise ConfigurationError(f"{whose} names {path}, which is not there")
-    return path
-
-
-def _home(path: Path, whose: str) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"{whose} begins with ~, and nobody knows where that is"
-        ) from error
-
-
-def _toml(data: bytes, place: str, fault: type[ImagekitError]) -> Mapping[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        why = "it is no text in UTF-8"
-    except RecursionError:
-        why = "it nests too deeply"
-    except tomllib.TOMLDecodeError as error:
-        why = f"it is no TOML: {error}"
-    raise fault(f"{place}: {why}")
 
 
 def _is_pattern(name: str) -> bool:
