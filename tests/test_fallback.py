@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import combinations
 from typing import Any, get_args
 
@@ -46,6 +47,7 @@ from imagekit import (
 from imagekit import _errors as errors
 from imagekit._fallback import Choice, FallBackOn, fallen_back
 from imagekit._jobs import Job, JobPart
+from imagekit._response import CallRecord, Cost, Usage, UsageItem
 from imagekit._slots import ended
 from imagekit.provider import Effects, Emit, Flow, Sleep, emit, gather, sleep
 from imagekit.testing import Played, play
@@ -256,7 +258,7 @@ def test_the_response_says_who_did_it_and_what_each_other_said() -> None:
     found = played.response
     assert (found.provider, found.image) == ("third", shade(1))
     first, second = found.attempts
-    assert first.model_dump(exclude={"notices", "profile"}) == {
+    assert first.model_dump(exclude={"notices", "profile", "calls"}) == {
         "provider": "first",
         "model": "first-1",
         "kind": "RateLimitError",
@@ -608,3 +610,46 @@ def test_a_deadline_ends_it_whoever_could_be_asked_next(driver: Driver) -> None:
     with pytest.raises(DeadlineExceededError) as found:
         driver.do(fallen_back([Choice("a", slow), Choice("b", never)], WORDS), deadline=0.05)
     assert found.value.attempts == ()
+
+
+def test_what_the_others_used_and_cost_is_in_the_whole() -> None:
+    def paid(amount: str | None, billed: Any = None, tokens: int = 3) -> CallRecord:
+        cost = Cost(amount=Decimal(amount), kind="reported") if amount else None
+        usage = Usage(items=(UsageItem(quantity=Decimal(tokens)),))
+        return CallRecord(n=1, images=0, usage=usage, cost=cost, billed=billed, request_ids=("r",))
+
+    def failing(record: CallRecord) -> Any:
+        error = ContentRejectedError("no", billed=record.billed)
+        slot = ImageFailure(kind="refused", reason="no", billed=record.billed or "possibly")
+        error.response = ImageResponse(slots=(slot,), calls=(record,))
+        return raising(error)
+
+    def good(record: CallRecord) -> Any:
+        done = ImageResponse(
+            slots=(shade(1),),
+            calls=(record,),
+            usage=record.usage,
+            cost=record.cost,
+            request_ids=record.request_ids,
+        )
+        return lambda: returning(done)
+
+    def came_to(*records: CallRecord) -> ImageResponse:
+        *before, last = records
+        words = {"rejected", "may_be_charged"}
+        return asked(*map(failing, before), good(last), also=words).response
+
+    found = came_to(paid("5", "yes"), paid("1"))
+    assert (found.cost.amount, found.usage.total(), len(found.calls)) == (6, 6, 2)
+    assert found.request_ids == ("r", "r")
+    assert [one.calls[0].cost.amount for one in found.attempts] == [5]
+    assert came_to(paid(None, "possibly"), paid("1")).cost is None
+    assert came_to(paid("5", "yes"), paid(None)).cost is None
+    assert came_to(paid(None, "no"), paid("1")).cost.amount == 1
+    other = Cost(amount=Decimal(1), kind="estimated")
+    assert came_to(paid("5", "yes"), paid("1").model_copy(update={"cost": other})).cost is None
+
+
+def returning(response: ImageResponse) -> Flow:
+    return response
+    yield

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,14 +23,15 @@ from pydantic import AwareDatetime, NonNegativeInt, ValidationError
 
 from ._errors import ConfigurationError, ImagekitError, RequestError
 from ._events import ImageReady
-from ._flow import Flow, call, emit, notice
-from ._image import Value
-from ._response import ImageResponse
+from ._flow import Effects, Flow, call, emit, notice
+from ._image import Image, Value
+from ._response import ImageResponse, Notice
 
 if TYPE_CHECKING:
     from hishel import Entry, SqliteStorage
 
 T = TypeVar("T")
+Look: TypeAlias = "Callable[[Image], Effects[Sequence[Notice]]]"
 log = logging.getLogger("imagekit")
 
 # A cache of one's own, whether there is one, or "refresh": nothing is read, and the result is kept.
@@ -160,6 +161,15 @@ class Cache:
         return found
 
 
+def own_cache(said: AsCache | str | os.PathLike[str] | None) -> Cache | None:
+    """A client's own cache: that in the usual place, a folder's, or none."""
+    if said == "refresh":
+        raise ConfigurationError("cache='refresh' is of one call: give the client cache=True")
+    if isinstance(said, str | os.PathLike):
+        return Cache(said)
+    return cache_of(said)
+
+
 def cache_of(said: AsCache | None, own: Cache | None = None) -> Cache | None:
     """The cache that a call means by what it *said*; its client's *own* where it says nothing."""
     if said is None or isinstance(said, Cache):
@@ -169,26 +179,44 @@ def cache_of(said: AsCache | None, own: Cache | None = None) -> Cache | None:
     return (own or Cache()) if said else None
 
 
-def cached(flow: Flow, cache: Cache, key: str, n: int, *, refresh: bool = False) -> Flow:
+def cached(
+    flow: Flow,
+    cache: Cache,
+    key: str,
+    n: int,
+    *,
+    refresh: bool = False,
+    said: Sequence[Notice] = (),
+    look: Look | None = None,
+) -> Flow:
     """The result that *cache* has for *key*, else that of *flow*, which is kept then.
 
     Kept is what has a picture with its bytes in every slot, *n* of them or more. With *refresh*
     nothing is read, and what was kept is replaced. Two calls at once may both run their flows.
+    *said* is what is told of this call itself, which is kept for no other; *look* looks at pictures
+    that were kept as at new ones.
     """
     try:
         found = None if refresh else (yield from call(partial(cache._read, key, n)))
         if found is not None:
-            for said in found.notices:
-                yield from notice(said)
+            told = list(said)
+            for one in said:
+                yield from notice(one)
             for index, image in enumerate(found.images):
                 yield from emit(ImageReady(index=index, image=image))
-            return found
+                told += (yield from look(image)) if look else ()
+            notices = tuple(dict.fromkeys([*told, *found.notices]))
+            for one in notices[len(said) :]:
+                yield from notice(one)
+            return found.model_copy(update={"notices": notices})
         response = yield from flow
     finally:
         flow.close()
     if len(response.slots) >= n and all(image.data for image in response.images) and response.ok:
+        own = tuple(one for one in response.notices if one not in said)
+        kept = response.model_copy(update={"notices": own})
         try:
-            yield from call(partial(cache._write, key, response))
+            yield from call(partial(cache._write, key, kept))
         except ImagekitError as error:
             # The time is over, and the picture is paid for.
             log.warning(_UNKEPT, error)

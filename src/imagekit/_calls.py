@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ._addressed import addressed
-from ._cache import cache_of, cached
+from ._cache import cache_of, cached, own_cache
 from ._debug import dumped
 from ._errors import ImagekitError, RequestError, UnsupportedRequestError
 from ._events import Noticed
@@ -26,7 +26,7 @@ from ._meant import How, Meaning, Spending, blaming, free, only_how, request_of
 from ._money import costed, estimated
 from ._observed import Exchanges, observed
 from ._pace import Pace, paced
-from ._plan import Plan, plan_of
+from ._plan import Plan, is_plan, plan_of
 from ._prepared import prepared
 from ._prices import Estimate
 from ._purse import Held, Purse, budget_of, budgeted
@@ -61,7 +61,7 @@ class Calls:
         self.meaning = meaning
         self.providers = meaning.providers
         self.purse, self._budget = Purse(), budget_of(spending.budget)
-        self._cache = cache_of(spending.cache)
+        self._cache = own_cache(spending.cache)
         self._images_per_minute = spending.images_per_minute
         self._paces: dict[tuple[str, str | None], Pace] = {}
         self._owed: dict[tuple[Any, ...], Held] = {}
@@ -96,7 +96,9 @@ class Calls:
             plan = plan_of(given)
             makes = []
             for one in (plan, *plan.then):
-                how = self.meaning.how({**fields, "provider": self.meaning.whose(one, fields)})
+                own = {"check_mask": one.check_mask, "fall_back_on": one.fall_back_on}
+                said = {name: word for name, word in own.items() if word} | dict(fields)
+                how = self.meaning.how({**said, "provider": self.meaning.whose(one, fields)})
                 make = partial(self._made, how, one.request, plan=one, stream=one.stream)
                 makes.append((how, make))
             return self._first(makes)
@@ -115,21 +117,32 @@ class Calls:
                 self.meaning.settled(given, {**fields, **who}, needs)
                 for who in self.meaning.choices(given, fields)
             ]
-            (first, request), *others = meant
-            making = Making.of(self.meaning, first, request, stream=stream)
+            also = words_of(meant[0][0].said.get("fall_back_on") or ())
+            makings, passed = [], []
+            for how, request in meant:
+                try:
+                    makings.append(Making.of(self.meaning, how, request, stream=stream))
+                except UnsupportedRequestError as error:
+                    if not makings and ("unsupported" not in also or how is meant[-1][0]):
+                        raise
+                    passed.append(_passed_over(how.name, error))
+
+            budget = budget_of(meant[0][0].said.get("budget"))
 
             def flow() -> Effects[Plan]:
-                plan = yield from _named(making.plan(), first.name)
-                then = []
-                for how, request in others:
+                plans: list[Plan] = []
+                for one in makings:
                     try:
-                        other = Making.of(self.meaning, how, request, stream=stream)
-                        then.append((yield from _named(other.plan(), how.name)))
+                        plans.append((yield from _named(one.plan(), one.how.name)))
                     except UnsupportedRequestError as error:
-                        plan = plan.with_notice(_passed_over(how.name, error))
-                return plan.with_then(then)
+                        if not plans and ("unsupported" not in also or one is makings[-1]):
+                            raise
+                        passed.append(_passed_over(one.how.name, error))
+                # A plan spends nothing; what its own budget would not hold is refused all the same.
+                Purse().reserve(plans[0].estimate, call=budget)
+                return plans[0].passing(passed, plans[1:])
 
-            return Ready(_free(flow()), first.deadline)
+            return Ready(_free(flow()), meant[0][0].deadline)
 
     def _first(
         self, makes: Sequence[tuple[How, Callable[[], Ready[ImageResponse]]]]
@@ -169,8 +182,20 @@ class Calls:
             found = plan or (yield from making.plan())
             flow = made(found)
             if cache is not None and found.complete:
-                flow = cached(flow, cache, found.key, found.request.n, refresh=refreshes)
-            response = yield from flow
+                flow = cached(
+                    flow,
+                    cache,
+                    found.key,
+                    found.request.n,
+                    refresh=refreshes,
+                    said=found.notices,
+                    look=making.outside(found.request),
+                )
+            try:
+                response = yield from flow
+            except ImagekitError as error:
+                error.response = error.response and error.response.with_plan(found)
+                raise
             return response.with_plan(found)
 
         refreshes = how.said.get("cache") == "refresh"
@@ -187,6 +212,7 @@ class Calls:
     ) -> Ready[Job]:
         """One call that ends as soon as its provider goes on by itself."""
         with free():
+            _no_job(fields)
             how, request = self.meaning.settled(given, {**fields, "detach": True}, needs)
             lacks = "keeps no jobs: its pictures come with the call"
             maker = self.meaning.able(how.name, "resume", lacks)
@@ -214,6 +240,7 @@ class Calls:
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
         with free():
+            _no_job(fields)
             requests = tuple(requests)
             if not requests:
                 raise RequestError("there is nothing in the batch: no request was given")
@@ -321,6 +348,7 @@ class Calls:
         with free():
             job = job_of(given)
             only_how(fields)
+            _no_job(fields)
             how = self.meaning.how({**fields, "provider": self.meaning.whose(job, fields)})
             maker = self.meaning.able(how.name, "resume", "keeps no jobs")
             able = self.providers.capabilities(how.name, job.model)
@@ -441,12 +469,18 @@ class Calls:
             return self._seen(how, retried(brought(image), how.policy), endpoint)
 
     def carried(
-        self, error: ImagekitError, given: ImageRequest | Plan | None, fields: Mapping[str, Any]
+        self,
+        error: ImagekitError,
+        given: ImageRequest | Plan | str | None,
+        fields: Mapping[str, Any],
     ) -> ImageResponse:
         """*error* as a response that carries it, where the call or the client wants that."""
         said = {**self.meaning.defaults, **fields}
         if said.get("raise_on_error", True):
             raise error
+        if isinstance(given, str):
+            # It was no plan: nobody knows how many pictures were meant.
+            given = plan_of(given) if is_plan(given) else None
         given = given.request if isinstance(given, Plan) else given
         asked = given.n if given is not None else said.get("n", 1)
         n = asked if isinstance(asked, int) and 1 <= asked <= 1000 else 1
@@ -506,6 +540,17 @@ class _Latest:
         """What can still be finished of it."""
         begun = self.of.begun if self.of else None
         return begun.job if begun else None
+
+
+def _no_job(fields: Mapping[str, Any]) -> None:
+    """Refuse what a job does not keep: what was asked, and for whom else."""
+    said = [
+        name for name in ("cache", "check_mask", "fall_back_on", "keep_plan") if fields.get(name)
+    ]
+    if said:
+        raise RequestError(f"{said[0]} is of calls that wait for their pictures, and not of jobs")
+    if not isinstance(fields.get("provider"), str | None):
+        raise RequestError("a job is one provider's: name one")
 
 
 def _known_by(job: Job) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ from ._jobs import Job, job_of
 from ._meant import Meaning, Spending
 from ._observed import Unfinished
 from ._perform import perform
-from ._plan import Plan
+from ._plan import Plan, is_plan
 from ._plugins import Plugins
 from ._providers import Profile, Providers
 from ._purse import AsBudget, Totals
@@ -83,7 +83,7 @@ class _Client:
     def _streamed(
         self, given: ImageRequest | Plan | Job | str, fields: Mapping[str, Any]
     ) -> Ready[ImageResponse]:
-        if isinstance(given, Plan):
+        if isinstance(given, Plan) or is_plan(given):
             return self._calls.following(given, fields)
         if isinstance(given, Job) or _is_job(given):
             return self._calls.resuming(given, fields)
@@ -96,11 +96,11 @@ class _Client:
 
     def _ready(
         self,
-        given: ImageRequest | Plan | None,
+        given: ImageRequest | Plan | str | None,
         fields: Mapping[str, Any],
         needs: Sequence[str],
     ) -> Ready[ImageResponse]:
-        if isinstance(given, Plan):
+        if isinstance(given, Plan | str):
             return self._calls.following(given, fields)
         return self._calls.making(given, fields, needs)
 
@@ -175,6 +175,8 @@ def _asked(
         return given, fields, ()
     if _is_job(given):
         raise RequestError("this is a job, and no prompt: resume(job) finishes it", billed="no")
+    if is_plan(given):
+        raise RequestError("this is a plan, and no prompt: run(plan) does it", billed="no")
     return None, {**fields, "prompt": given}, ("prompt",)
 
 
@@ -264,8 +266,8 @@ class Client(_Client):
         """Make pictures like a given one."""
         return self._made(None, {**fields, "images": images}, "images")
 
-    def run(self, request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
-        """Do what *request* asks, or exactly what a plan says."""
+    def run(self, request: ImageRequest | Plan | str, **fields: Unpack[RunFields]) -> ImageResponse:
+        """Do what *request* asks, or exactly what a plan says, also one that is JSON."""
         return self._made(request, fields)
 
     def plan(self, request: ImageRequest | str, **fields: Unpack[PlanFields]) -> Plan:
@@ -388,7 +390,7 @@ class Client(_Client):
         return clock.stamp(made)
 
     def _made(
-        self, given: ImageRequest | Plan | None, fields: Mapping[str, Any], *needs: str
+        self, given: ImageRequest | Plan | str | None, fields: Mapping[str, Any], *needs: str
     ) -> ImageResponse:
         clock = Clock()
         try:
@@ -463,8 +465,10 @@ class AsyncClient(_Client):
         """Make pictures like a given one."""
         return await self._made(None, {**fields, "images": images}, "images")
 
-    async def run(self, request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
-        """Do what *request* asks, or exactly what a plan says."""
+    async def run(
+        self, request: ImageRequest | Plan | str, **fields: Unpack[RunFields]
+    ) -> ImageResponse:
+        """Do what *request* asks, or exactly what a plan says, also one that is JSON."""
         return await self._made(request, fields)
 
     async def plan(self, request: ImageRequest | str, **fields: Unpack[PlanFields]) -> Plan:
@@ -594,7 +598,7 @@ class AsyncClient(_Client):
         return clock.stamp(made)
 
     async def _made(
-        self, given: ImageRequest | Plan | None, fields: Mapping[str, Any], *needs: str
+        self, given: ImageRequest | Plan | str | None, fields: Mapping[str, Any], *needs: str
     ) -> ImageResponse:
         clock = Clock()
         try:

@@ -69,7 +69,7 @@ def vary(images: Inputs, **fields: Unpack[GenerateFields]) -> ImageResponse:
     return default().vary(images, **fields)
 
 
-def run(request: ImageRequest | Plan, **fields: Unpack[RunFields]) -> ImageResponse:
+def run(request: ImageRequest | Plan | str, **fields: Unpack[RunFields]) -> ImageResponse:
     """Do what *request*, or a plan, asks; see `Client.run`."""
     return default().run(request, **fields)
 

@@ -28,7 +28,15 @@ from ._errors import (
 from ._events import ImageFailed, ImageReady, Noticed
 from ._flow import Effect, Effects, Emit, Flow, notice, transform
 from ._image import Image
-from ._response import Attempt, ImageFailure, ImageResponse, Notice, Slot
+from ._response import (
+    Attempt,
+    CallRecord,
+    Cost,
+    ImageFailure,
+    ImageResponse,
+    Notice,
+    Slot,
+)
 from ._split import worst
 
 if TYPE_CHECKING:
@@ -196,6 +204,7 @@ class _Before:
             billed=_billed(error),
             request_id=error.request_id,
             notices=tuple(dict.fromkeys([*held.noticed, *(left.notices if left else ())])),
+            calls=left.calls if left else (),
         )
         self.attempts += (attempt,)
         self.job = error.job or self.job
@@ -211,11 +220,20 @@ class _Before:
             _with_preview(index, slot, self.previews) for index, slot in enumerate(response.slots)
         ]
         notices = dict.fromkeys([*self.notices, *response.notices])
+        before = tuple(call for one in self.attempts for call in one.calls)
+        used = [one for one in (*(call.usage for call in before), response.usage) if one]
         return response.model_copy(
             update={
                 "slots": tuple(slots),
                 "notices": tuple(notices),
                 "attempts": self.attempts,
+                "calls": (*before, *response.calls),
+                "usage": sum(used[1:], start=used[0]) if used else None,
+                "cost": _altogether(before, response),
+                "request_ids": (
+                    *(id for call in before for id in call.request_ids),
+                    *response.request_ids,
+                ),
             }
         )
 
@@ -223,10 +241,22 @@ class _Before:
         """The same for *error*, in which all of it ends."""
         error.attempts = self.attempts
         error.job = error.job or self.job
-        error.response = error.response or self.response
+        if error.response is None and self.response is not None:
+            # What it used and cost stands in its attempt.
+            bare = {"calls": (), "usage": None, "cost": None, "request_ids": ()}
+            error.response = self.response.model_copy(update=bare)
         error.response = error.response and self.told(error.response)
         for one in self.attempts:
             error.add_note(f"{one.provider} was asked before: {one.kind}: {one.error}")
+
+
+def _altogether(before: Sequence[CallRecord], response: ImageResponse) -> Cost | None:
+    """What all of them cost, if that is known; what cost nothing for certain needs no price."""
+    paid = [call.cost for call in before if call.cost is not None or call.billed != "no"]
+    known = [cost for cost in (*paid, response.cost) if cost is not None]
+    if len(known) <= len(paid) or len({(cost.currency, cost.kind) for cost in known}) > 1:
+        return None
+    return known[-1].model_copy(update={"amount": sum(cost.amount for cost in known)})
 
 
 def _tried(choices: Sequence[Choice], words: Collection[str]) -> Flow:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from ._capabilities import Capabilities
 from ._delivered import compared
 from ._errors import ImagekitError, PluginError
+from ._fallback import FallBackOn, words_of
 from ._fetched import filled
 from ._flow import Effects, Flow, notice
 from ._http import HttpRequest
@@ -44,6 +47,7 @@ class Making:
     notices: tuple[Notice, ...]
     able: Capabilities
     stream: bool
+    settings: Mapping[str, Any]
 
     @classmethod
     def of(cls, meaning: Meaning, how: How, request: ImageRequest, *, stream: bool) -> Self:
@@ -51,7 +55,9 @@ class Making:
         maker = meaning.providers.provider(how.name)
         request, found, able = meaning.checked(how.name, request)
         stamp = meaning.providers.stamp(how.name)
-        return cls(how, maker, stamp, request, tuple(found), able, stream and able.streaming)
+        settings = meaning.providers.settings(how.name)
+        stream = stream and able.streaming
+        return cls(how, maker, stamp, request, tuple(found), able, stream, settings)
 
     @property
     def model(self) -> str | None:
@@ -102,13 +108,21 @@ class Making:
 
         def look(image: Image) -> Effects[Sequence[Notice]]:
             found = yield from compared(image, sent)
-            if self.how.said.get("check_mask"):
-                found = (*found, *(yield from outside(sent, image)))
-            return found
+            return (*found, *(yield from self.outside(sent)(image)))
 
         flow = finished(self.how, told(), asked.n, look)
         flow = stamped(flow, self.stamp, self.model)
         return begun.kept(flow) if hasattr(self.maker, "resume") else flow
+
+    def outside(self, sent: ImageRequest) -> Look:
+        """What looks at how much changed outside the mask, where the call asks for that."""
+
+        def look(image: Image) -> Effects[Sequence[Notice]]:
+            if not self.how.said.get("check_mask"):
+                return ()
+            return (yield from outside(sent, image))
+
+        return look
 
     def plan(self) -> Effects[Plan]:
         """What it would send and may cost."""
@@ -131,6 +145,7 @@ class Making:
             complete &= any(one.billable for one in found)
             wanted += found
         request = ready[0] if ready else self.request
+        also = self.how.said.get("fall_back_on") or ()
         return Plan(
             **self.stamp,
             model=self.model,
@@ -143,7 +158,15 @@ class Making:
             notices=tuple(dict.fromkeys(notices)),
             estimate=self.estimate,
             versions=_versions(str(self.stamp["provider"])),
+            settings=_digest(self.settings) if self.maker.endpoint is None else None,
+            check_mask=bool(self.how.said.get("check_mask")),
+            fall_back_on=cast(tuple[FallBackOn, ...], tuple(sorted(words_of(also)))),
         )
+
+
+def _digest(settings: Mapping[str, Any]) -> str | None:
+    said = json.dumps(settings, sort_keys=True, default=repr)
+    return hashlib.sha256(said.encode()).hexdigest() if settings else None
 
 
 @cache

@@ -75,6 +75,8 @@ class Meaning:
 
     def capabilities(self, provider: str | None, model: str | None) -> Capabilities:
         """What *model* can do; without one, the model that a call would ask for."""
+        if not isinstance(provider, str | None):
+            provider = self.choices(None, {"provider": provider})[0]["provider"]
         mine = provider in (None, self.providers.usual)
         model = model or (self.defaults.get("model") if mine else None)
         name, model = self.providers.chosen(provider, model)

@@ -34,7 +34,7 @@ def estimated(
     if prices is None or not (prices.items or prices.free):
         return Estimate(why=f"no price of {model} is known")
     known = {"currency": prices.currency, **_source(able, prices)}
-    if prices.free:
+    if prices.free and not prices.items:
         return Estimate(low=Decimal(), high=Decimal(), **known)
     factor = prices.batch if batch else Decimal(1)
     if factor is None:
@@ -247,7 +247,7 @@ def _priced(
     batch: bool,
 ) -> Decimal | None:
     """The price of all that was counted; *pictures* is None where some more may be charged for."""
-    if prices.free:
+    if prices.free and not prices.items:
         return Decimal()
     factor = prices.batch if batch else Decimal(1)
     counted = _counted(usage, pictures, prices, request)

@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 from pydantic import Field
 
 from ._addressed import joined, origin, shown_url
 from ._errors import RequestError
 from ._events import Noticed
+from ._fallback import FallBackOn
 from ._flow import (
     Call,
     Effect,
@@ -63,10 +64,12 @@ class Plan(Value):
 
     `request` is settled: its files are read, its size is one that the model makes, its mask is in
     the provider's convention. `calls` is how often the provider is asked for pictures, `requests`
-    what it is sent; where more follows that depends on what is answered, `complete` is false.
-    `notices` say what is adapted or dropped, `estimate` what it may cost. `then` are the plans for
-    the providers that are asked if this one cannot be had. Nothing of it is secret but what the
-    request holds.
+    what it is sent first by each of them; where even what costs money depends on an answer,
+    `complete` is false.
+    `notices` say what is adapted or dropped, `estimate` what it may cost; `settings` is a SHA-256
+    of how a provider is set up that makes no requests. `check_mask` and `fall_back_on` are the
+    call's, `then` the plans for the providers that are asked if this one cannot be had. Nothing of
+    it is secret but what the request holds.
     """
 
     provider: str
@@ -81,6 +84,9 @@ class Plan(Value):
     notices: tuple[Notice, ...] = ()
     estimate: Estimate
     versions: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    settings: str | None = Field(default=None, repr=False)
+    check_mask: bool = False
+    fall_back_on: tuple[FallBackOn, ...] = ()
     then: tuple[Plan, ...] = ()
 
     @property
@@ -91,20 +97,22 @@ class Plan(Value):
     @property
     def key(self) -> str:
         """What is the same for two plans that would do the same: a SHA-256, in hexadecimal."""
-        said: list[Any] = [self.name, self.provider, self.model, self.stream, self.request.n]
-        if self.requests:
-            said += [one.digest for one in self.requests]
-        else:
-            said.append(self.request.model_dump(mode="json", exclude_defaults=True))
+        asked = self.request.model_dump(mode="json", exclude_defaults=True, exclude={"unsupported"})
+        said: list[Any] = [
+            self.provider,
+            self.profile,
+            self.model,
+            self.stream,
+            self.settings,
+            asked,
+        ]
+        said += [dict(self.versions), [one.digest for one in self.requests]]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
-    def with_notice(self, notice: Notice) -> Self:
-        """A copy that says *notice* too."""
-        return self.model_copy(update={"notices": (*self.notices, notice)})
-
-    def with_then(self, plans: Sequence[Plan]) -> Self:
-        """A copy with the *plans* for whoever is asked if this one cannot be had."""
-        return self.model_copy(update={"then": tuple(plans)})
+    def passing(self, passed: Sequence[Notice], then: Sequence[Plan]) -> Self:
+        """A copy with who is *passed* over, and the plans for who is asked *then*."""
+        notices = (*self.notices, *passed)
+        return self.model_copy(update={"notices": notices, "then": tuple(then)})
 
     def __str__(self) -> str:
         return self.model_dump_json()
@@ -207,6 +215,17 @@ def as_planned(flow: Flow, plan: Plan, endpoint: Endpoint | None) -> Flow:
         )
 
     return transform(flow, watcher(), watcher)
+
+
+def is_plan(given: object) -> TypeGuard[str]:
+    """Whether *given* is a plan as JSON, which as a prompt would be paid for."""
+    if not isinstance(given, str) or not given.lstrip().startswith("{"):
+        return False
+    try:
+        plan_of(given)
+    except RequestError:
+        return False
+    return True
 
 
 def plan_of(given: Plan | str | bytes) -> Plan:

@@ -152,6 +152,11 @@ class Providers:
         profile = self.profiles.get(name)
         return profile.defaults if profile else {}
 
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """What *name* was given beside its address and its key."""
+        profile = self.profiles.get(name) or (self._own if name == self.default else None)
+        return profile.settings if profile else {}
+
     def stamp(self, name: str) -> dict[str, Any]:
         """What a response says of who made it: the provider, and the profile if it was one."""
         profile = self.profiles.get(name)

@@ -206,7 +206,10 @@ class CallRecord(Value):
 
 
 class Attempt(Value):
-    """What a provider said that was tried before; `kind` is the name of its error's class."""
+    """What a provider said that was tried before; `kind` is the name of its error's class.
+
+    `calls` are its requests, with what they used and cost; they stand in the response's own too.
+    """
 
     provider: str
     profile: str | None = None
@@ -218,6 +221,7 @@ class Attempt(Value):
     billed: Billed | None = None
     request_id: str | None = None
     notices: tuple[Notice, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
@@ -62,12 +63,13 @@ class Tables:
     ) -> Capabilities:
         """*able* with what the *sections* say of *model*; one that is not there says nothing.
 
-        Of a *patch* each fact says whose it is.
+        Of a *patch* each fact says whose it is, but not in which folder: it goes into plans.
         """
+        whose = [Path(file.place).name if patch else None for file in self._files]
         for section in sections:
-            for file, said in zip(self._files, self._said, strict=True):
+            for place, said in zip(whose, self._said, strict=True):
                 for layer in _meant(said.sections.get(section, {}), model or ""):
-                    able = _over(able, layer, said.source, file.place if patch else None)
+                    able = _over(able, layer, said.source, place)
         return able
 
     def names(self, section: str) -> tuple[str, ...]:
