@@ -21,7 +21,7 @@ from imagekit import (
     ImageRequest,
     RequestError,
 )
-from imagekit._calls import _MOST_OWED
+from imagekit._calls import MOST
 from imagekit._prices import Estimate
 from imagekit.provider import Capabilities, Flow, HttpRequest, checkpoint, send
 from studio import Host, Jobbing, Studio, studio
@@ -153,9 +153,13 @@ def test_only_so_many_jobs_are_remembered(host: Host) -> None:
         job = client.submit("a", provider="jobs")
         calls = client._calls
         held = calls.purse.reserve(Estimate())
-        for number in range(_MOST_OWED):
+        for number in range(MOST):
             calls._owe(job.model_copy(update={"counts": (number + 1, 1)}), held)
-        assert len(calls._owed) == _MOST_OWED
+        assert len(calls._owed) == MOST
+        for number in range(MOST + 1):
+            pace = calls._pace("studio", f"model-{number}")
+        assert len(calls._paces) == MOST
+        assert calls._pace("studio", f"model-{MOST}") is pace
     http.close()
 
 

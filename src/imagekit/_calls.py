@@ -36,8 +36,8 @@ from ._retried import retried
 from ._split import SIDE_BY_SIDE, divided, failure_of, recorded, together
 
 T = TypeVar("T")
-# Jobs of which it is remembered what may be owed for them.
-_MOST_OWED = 10_000
+# Jobs of which it is remembered what may be owed for them, and models how fast they may be asked.
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,10 @@ class Calls:
 
     def _pace(self, name: str, model: str | None) -> Pace:
         """What is known of how fast *model* of the provider *name* may be asked."""
-        return self._paces.setdefault((name, model), Pace(self._images_per_minute))
+        pace = self._paces.setdefault((name, model), Pace(self._images_per_minute))
+        # A model's name may be a stranger's, who has no end of them.
+        _trim(self._paces)
+        return pace
 
     def submitting(
         self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
@@ -310,8 +313,7 @@ class Calls:
 
     def _owe(self, job: Job, held: Held) -> None:
         self._owed[_known_by(job)] = held
-        while len(self._owed) > _MOST_OWED:
-            del self._owed[next(iter(self._owed))]
+        _trim(self._owed)
 
     def _given_out(
         self,
@@ -551,6 +553,12 @@ def _no_job(fields: Mapping[str, Any]) -> None:
         raise RequestError(f"{said[0]} is of calls that wait for their pictures, and not of jobs")
     if not isinstance(fields.get("provider"), str | None):
         raise RequestError("a job is one provider's: name one")
+
+
+def _trim(known: dict[Any, Any]) -> None:
+    """Forget the oldest where there are too many."""
+    while len(known) > MOST:
+        known.pop(next(iter(known)), None)
 
 
 def _known_by(job: Job) -> tuple[Any, ...]:
