@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from ._host import Asked, FormField, Host, Reply, Scene, Streamed, Trouble
 from ._play import Played, json_response, play, sse
+from ._suite import Outcome, ProviderSuite, conforms
 
-__all__ = ["Played", "json_response", "play", "sse"]
+__all__ = [
+    "Asked",
+    "FormField",
+    "Host",
+    "Outcome",
+    "Played",
+    "ProviderSuite",
+    "Reply",
+    "Scene",
+    "Streamed",
+    "Trouble",
+    "conforms",
+    "json_response",
+    "play",
+    "sse",
+]

@@ -1,0 +1,1 @@
+"""Stability's image API for imagekit: forms in, raw bytes out."""
