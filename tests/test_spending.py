@@ -21,7 +21,7 @@ from imagekit import (
     ImageRequest,
     RequestError,
 )
-from imagekit._calls import MOST
+from imagekit._around import MOST
 from imagekit._prices import Estimate
 from imagekit.provider import Capabilities, Flow, HttpRequest, checkpoint, send
 from studio import Host, Jobbing, Studio, studio
@@ -154,12 +154,12 @@ def test_only_so_many_jobs_are_remembered(host: Host) -> None:
         calls = client._calls
         held = calls.purse.reserve(Estimate())
         for number in range(MOST):
-            calls._owe(job.model_copy(update={"counts": (number + 1, 1)}), held)
-        assert len(calls._owed) == MOST
+            calls.jobs._owe(job.model_copy(update={"counts": (number + 1, 1)}), held)
+        assert len(calls.jobs._owed) == MOST
         for number in range(MOST + 1):
-            pace = calls._pace("studio", f"model-{number}")
-        assert len(calls._paces) == MOST
-        assert calls._pace("studio", f"model-{MOST}") is pace
+            pace = calls._around.pace("studio", f"model-{number}")
+        assert len(calls._around._paces) == MOST
+        assert calls._around.pace("studio", f"model-{MOST}") is pace
     http.close()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeGuard, TypeVar, Unpack
 
+from ._around import Ready
 from ._beside import ModelInfo, Moderation, StoredFile
 from ._cache import AsCache
-from ._calls import Calls, Ready
+from ._calls import Calls
 from ._capabilities import Capabilities
 from ._configuration import Named, Setup, settled
 from ._drive import run
@@ -86,7 +87,7 @@ class _Client:
         if isinstance(given, Plan) or is_plan(given):
             return self._calls.following(given, fields)
         if isinstance(given, Job) or _is_job(given):
-            return self._calls.resuming(given, fields)
+            return self._calls.jobs.resuming(given, fields)
         return self._calls.making(*_asked(given, fields), stream=True)
 
     def _planned(self, given: ImageRequest | str, fields: Mapping[str, Any]) -> Ready[Plan]:
@@ -107,15 +108,15 @@ class _Client:
     def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Ready[None]:
         match kept:
             case State(provider=provider, payload=payload):
-                return self._calls.removing(payload, fields, provider)
+                return self._calls.jobs.removing(payload, fields, provider)
             case StoredFile(id=id) | ProviderFile(id=id):
-                return self._calls.removing({"file_id": id}, fields)
+                return self._calls.jobs.removing({"file_id": id}, fields)
             case str() if not _is_job(kept):
                 words = "a file is deleted as ProviderFile(id), a response by its state"
                 raise RequestError(
                     f"this is no job that submit() or batch() gave; {words}", billed="no"
                 )
-        return self._calls.ending(kept, "delete", fields)
+        return self._calls.jobs.ending(kept, "delete", fields)
 
     def _uploaded(self, image: InputLike, fields: Mapping[str, Any]) -> Ready[Any]:
         return self._calls.showing(
@@ -314,7 +315,7 @@ class Client(_Client):
         Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
         where the provider keeps no jobs.
         """
-        return self._done(self._calls.submitting(*_asked(request, fields)))
+        return self._done(self._calls.jobs.submitting(*_asked(request, fields)))
 
     def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
         """Have all *requests* done by the provider's batch API: later, and for less.
@@ -322,7 +323,7 @@ class Client(_Client):
         `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
         the provider has no such thing.
         """
-        return self._done(self._calls.batching(requests, fields))
+        return self._done(self._calls.jobs.batching(requests, fields))
 
     def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
         """Wait for a job to be done; its pictures."""
@@ -337,7 +338,7 @@ class Client(_Client):
 
     def cancel(self, job: Job | str, **fields: Unpack[AskFields]) -> None:
         """End a job. What it has made by then can still be had by `resume`."""
-        self._done(self._calls.ending(job, "cancel", fields))
+        self._done(self._calls.jobs.ending(job, "cancel", fields))
 
     def delete(self, kept: Kept, **fields: Unpack[AskFields]) -> None:
         """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
@@ -384,7 +385,7 @@ class Client(_Client):
     def _finished(self, job: Job | str, fields: Mapping[str, Any], *, wait: bool) -> ImageResponse:
         clock = Clock()
         try:
-            made = self._done(self._calls.resuming(job, fields, wait=wait))
+            made = self._done(self._calls.jobs.resuming(job, fields, wait=wait))
         except ImagekitError as error:
             made = self._calls.carried(error, None, fields)
         return clock.stamp(made)
@@ -520,7 +521,7 @@ class AsyncClient(_Client):
         Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
         where the provider keeps no jobs.
         """
-        return await self._done(self._calls.submitting(*_asked(request, fields)))
+        return await self._done(self._calls.jobs.submitting(*_asked(request, fields)))
 
     async def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
         """Have all *requests* done by the provider's batch API: later, and for less.
@@ -528,7 +529,7 @@ class AsyncClient(_Client):
         `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
         the provider has no such thing.
         """
-        return await self._done(self._calls.batching(requests, fields))
+        return await self._done(self._calls.jobs.batching(requests, fields))
 
     async def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
         """Wait for a job to be done; its pictures."""
@@ -543,7 +544,7 @@ class AsyncClient(_Client):
 
     async def cancel(self, job: Job | str, **fields: Unpack[AskFields]) -> None:
         """End a job. What it has made by then can still be had by `resume`."""
-        await self._done(self._calls.ending(job, "cancel", fields))
+        await self._done(self._calls.jobs.ending(job, "cancel", fields))
 
     async def delete(self, kept: Kept, **fields: Unpack[AskFields]) -> None:
         """Delete what a provider keeps: a job, what a response's `state` names, or a file."""
@@ -592,7 +593,7 @@ class AsyncClient(_Client):
     ) -> ImageResponse:
         clock = Clock()
         try:
-            made = await self._done(self._calls.resuming(job, fields, wait=wait))
+            made = await self._done(self._calls.jobs.resuming(job, fields, wait=wait))
         except ImagekitError as error:
             made = self._calls.carried(error, None, fields)
         return clock.stamp(made)

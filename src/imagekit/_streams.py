@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from ._calls import Ready
+from ._around import Ready
 from ._drive import drive
 from ._errors import RequestError
 from ._events import Completed, ImageEvent, PartialImage

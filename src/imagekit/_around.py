@@ -1,0 +1,113 @@
+"""What stands around every call of a client: its pace, its budgets, its observers, its address."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ._addressed import addressed
+from ._debug import dumped
+from ._flow import Effects
+from ._hookspecs import CallInfo
+from ._http import Endpoint
+from ._jobs import Begun, Job
+from ._meant import How, Meaning, Spending, blaming
+from ._observed import Exchanges, observed
+from ._pace import Pace
+from ._prices import Estimate
+from ._purse import Purse, budget_of, budgeted
+from ._request import ImageRequest
+from ._response import ImageResponse
+
+T = TypeVar("T")
+# Models of which it is remembered how fast they may be asked, and jobs what may be owed for them.
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Generic[T]):
+    """One call, ready to be driven; `begun` is what it has begun at its provider by then."""
+
+    flow: Effects[T]
+    deadline: float | None
+    begun: Begun | Latest | None = None
+
+
+class Around:
+    """What a client's calls share: whom they may mean, what they may spend, and how fast."""
+
+    def __init__(self, meaning: Meaning, spending: Spending) -> None:
+        self.meaning = meaning
+        self.providers = meaning.providers
+        self.purse, self.budget = Purse(), budget_of(spending.budget)
+        self._images_per_minute = spending.images_per_minute
+        self._paces: dict[tuple[str, str | None], Pace] = {}
+
+    def pace(self, name: str, model: str | None) -> Pace:
+        """What is known of how fast *model* of the provider *name* may be asked."""
+        pace = self._paces.setdefault((name, model), Pace(self._images_per_minute))
+        # A model's name may be a stranger's, who has no end of them.
+        trim(self._paces)
+        return pace
+
+    def within(self, how: How, flow: Effects[T], estimate: Estimate) -> Effects[T]:
+        """*flow*, which begins only if the budgets hold what it may cost."""
+        call = budget_of(how.said.get("budget"))
+        return budgeted(flow, self.purse, self.budget, call, estimate)
+
+    def call(
+        self,
+        how: How,
+        flow: Effects[T],
+        request: ImageRequest | None = None,
+        *,
+        stream: bool = False,
+        begun: Begun | None = None,
+    ) -> Ready[T]:
+        """A call to a provider that can be asked, with everything that stands around one."""
+        with blaming(how.name):
+            endpoint = self.providers.endpoint(how.name)
+        return self.seen(how, flow, endpoint, request, stream=stream, begun=begun)
+
+    def seen(
+        self,
+        how: How,
+        flow: Effects[T],
+        endpoint: Endpoint | None,
+        request: ImageRequest | None = None,
+        *,
+        stream: bool = False,
+        begun: Begun | None = None,
+    ) -> Ready[T]:
+        """What stands around every call: its observers, and inside them nobody who sees a key."""
+        info = CallInfo(uuid.uuid4().hex, how.name, request, stream)
+        exchanges = Exchanges(endpoint, keep=bool(how.said.get("raw")))
+        flow = observed(flow, info, self.providers.plugins.hook, exchanges)
+        flow = dumped(flow, how.said.get("debug"), endpoint)
+        return Ready(named(addressed(flow, endpoint), how.name), how.deadline, begun)
+
+
+@dataclass
+class Latest:
+    """What was begun at whom a call asks just now."""
+
+    of: Ready[ImageResponse] | None = None
+
+    @property
+    def job(self) -> Job | None:
+        """What can still be finished of it."""
+        begun = self.of.begun if self.of else None
+        return begun.job if begun else None
+
+
+def trim(known: dict[Any, Any]) -> None:
+    """Forget the oldest where there are too many."""
+    while len(known) > MOST:
+        known.pop(next(iter(known)), None)
+
+
+def named(flow: Effects[T], name: str) -> Effects[T]:
+    """*flow*, whose errors say whose they are."""
+    with blaming(name):
+        return (yield from flow)

@@ -1,0 +1,254 @@
+"""Calls that begin a job, look at it, wait for it or end it, and what may be owed for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ._around import Around, Ready, trim
+from ._errors import ImagekitError, RequestError, UnsupportedRequestError
+from ._events import Noticed
+from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
+from ._jobs import Begun, Job, JobPart, job_of, known, parted, parts_of, without_waiting
+from ._making import finished, guarded, making, repeated, stamped
+from ._meant import How, free, only_how
+from ._money import costed, estimated
+from ._pace import paced
+from ._prepared import prepared
+from ._prices import Estimate
+from ._purse import Held, budget_of
+from ._request import ImageRequest
+from ._response import ImageResponse, Notice
+from ._retried import retried
+from ._split import SIDE_BY_SIDE, divided, recorded, together
+
+
+class JobCalls:
+    """One client's calls about jobs."""
+
+    def __init__(self, around: Around) -> None:
+        self._around, self._meaning = around, around.meaning
+        self._providers, self._purse = around.providers, around.purse
+        self._owed: dict[tuple[Any, ...], Held] = {}
+
+    def submitting(
+        self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
+    ) -> Ready[Job]:
+        """One call that ends as soon as its provider goes on by itself."""
+        with free():
+            _no_job(fields)
+            how, request = self._meaning.settled(given, {**fields, "detach": True}, needs)
+            lacks = "keeps no jobs: its pictures come with the call"
+            maker = self._meaning.able(how.name, "resume", lacks)
+            request, found, able = self._meaning.checked(how.name, request)
+            if not able.detaches:
+                raise UnsupportedRequestError(f"{how.name} {lacks}")
+
+            model = request.model or able.model
+
+            def one(part: ImageRequest) -> Effects[Any]:
+                flow = making(how.name, maker.flow, part, stream=False)
+                return repeated(how, maker, parted(flow))
+
+            def submitted() -> Effects[Sequence[JobPart]]:
+                ready = yield from retried(prepared(request, able, how.name), how.policy)
+                parts = divided(ready, able.max_images)
+                flow = gather([one(part) for part in parts], limit=SIDE_BY_SIDE)
+                pace = self._around.pace(how.name, model)
+                outcomes = yield from paced(flow, pace, request.n, how.policy.patience)
+                return parts_of(outcomes, [part.n for part in parts])
+
+            flow = self._given_out(how, submitted(), model, [request.n], found)
+            return self._around.call(how, self._owing(how, flow, estimated(request, able)), request)
+
+    def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
+        """All *requests* as one job of the provider's batch API."""
+        with free():
+            _no_job(fields)
+            requests = tuple(requests)
+            if not requests:
+                raise RequestError("there is nothing in the batch: no request was given")
+            if strange := next(
+                (one for one in requests if not isinstance(one, ImageRequest)), None
+            ):
+                raise RequestError(f"a batch is of ImageRequests, not {type(strange).__name__}")
+            settled = [self._meaning.settled(request, fields) for request in requests]
+            how = settled[0][0]
+            if other := next((one.name for one, _ in settled if one.name != how.name), None):
+                raise RequestError(f"a batch is one provider's: {how.name!r} and {other!r} are two")
+            maker = self._meaning.able(how.name, "batch", "has no batches")
+            parts, found = [], []
+            for _, request in settled:
+                fit, notices, able = self._meaning.checked(how.name, request)
+                parts += [(part, able) for part in divided(fit, able.max_images)]
+                found += notices
+
+            def submitted() -> Effects[Sequence[JobPart]]:
+                ready = []
+                for part, able in parts:
+                    ready.append((yield from retried(prepared(part, able, how.name), how.policy)))
+                flow = parted(making(how.name, maker.batch, tuple(ready)))
+                handle = yield from repeated(how, maker, flow)
+                return parts_of([handle], [sum(part.n for part in ready)])
+
+            counts = [request.n for _, request in settled]
+            model = settled[0][1].model or parts[0][1].model
+            flow = self._given_out(how, submitted(), model, counts, found, batched=True)
+            first, *more = (estimated(part, able, batch=True) for part, able in parts)
+            return self._around.call(how, self._owing(how, flow, sum(more, first)))
+
+    def resuming(
+        self, given: Job | str, fields: Mapping[str, Any], *, wait: bool = True
+    ) -> Ready[ImageResponse]:
+        """The rest of a job; where it may not *wait*, it ends in `Unfinished` instead."""
+        with free():
+            job = job_of(given)
+            only_how(fields)
+            _no_job(fields)
+            how = self._meaning.how({**fields, "provider": self._meaning.whose(job, fields)})
+            maker = self._meaning.able(how.name, "resume", "keeps no jobs")
+            able = self._providers.capabilities(how.name, job.model)
+            same = ("counts", "model", "created", "notices", "batched")
+            about = {name: getattr(job, name) for name in same}
+            begun = Begun({**self._providers.stamp(how.name), **about})
+            # Who only looks is not kept waiting because the provider is asked too often.
+            if not wait:
+                how = replace(how, policy=replace(how.policy, patience=how.policy.cap))
+
+            def one(part: JobPart) -> Flow:
+                if part.handle is None:
+                    return begun.watched(known(part), part.n)
+                flow = making(how.name, maker.resume, part.handle)
+                flow = flow if wait else without_waiting(flow)
+                flow = costed(repeated(how, maker, flow, taken=True), able, batch=job.batched)
+                return begun.watched(recorded(flow, part.n), part.n, part.handle)
+
+            counts = [part.n for part in job.parts]
+            flow = together([one(part) for part in job.parts], counts)
+            flow = finished(how, _told(flow, job.notices), job.n)
+            flow = stamped(flow, self._providers.stamp(how.name), job.model)
+            return self._around.call(how, self._paid(begun.kept(flow), job), begun=begun)
+
+    def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Ready[None]:
+        """What *verb* ("cancel", "delete") does to each part of a job."""
+        with free():
+            job = job_of(given)
+            handles = [part.handle for part in job.parts if part.handle is not None]
+            return self._each(
+                {**fields, "provider": self._meaning.whose(job, fields)}, verb, handles
+            )
+
+    def removing(
+        self, handle: Mapping[str, Any], fields: Mapping[str, Any], of: str | None = None
+    ) -> Ready[None]:
+        """Delete what a provider keeps and knows by *handle*; it is one *of* that provider's."""
+        with free():
+            usual = self._providers.usual
+            if of and not fields.get("provider"):
+                # The client's own may be a profile of it, with an account of its own.
+                own = usual is not None and self._providers.stamp(usual)["provider"] == of
+                fields = {**fields, "provider": usual if own else of}
+            return self._each(fields, "delete", [handle])
+
+    def _each(
+        self, fields: Mapping[str, Any], verb: str, handles: Sequence[Mapping[str, Any]]
+    ) -> Ready[None]:
+        only_how(fields)
+        how = self._meaning.how(fields)
+        maker = self._meaning.able(how.name, verb, f"cannot {verb} what it keeps")
+
+        def all_of_them() -> Effects[None]:
+            flows = [
+                repeated(how, maker, guarded(how.name, getattr(maker, verb), handle))
+                for handle in handles
+            ]
+            for outcome in (yield from gather(flows, limit=SIDE_BY_SIDE)):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+        return self._around.call(how, all_of_them())
+
+    def _given_out(
+        self,
+        how: How,
+        submitted: Effects[Sequence[JobPart]],
+        model: str | None,
+        counts: Sequence[int],
+        found: Sequence[Notice],
+        *,
+        batched: bool = False,
+    ) -> Effects[Job]:
+        notices = dict.fromkeys(found)
+
+        def handle(effect: Effect) -> Effects[Any]:
+            if isinstance(effect, Emit) and isinstance(effect.event, Noticed):
+                notices[effect.event.notice] = None
+            return (yield effect)
+
+        parts = yield from transform(submitted, handle)
+        return Job(
+            **self._providers.stamp(how.name),
+            model=model,
+            counts=tuple(counts),
+            parts=tuple(parts),
+            created=datetime.now(UTC),
+            notices=tuple(notices),
+            batched=batched,
+        )
+
+    def _owing(self, how: How, flow: Effects[Job], estimate: Estimate) -> Effects[Job]:
+        """The same, of a job, whose cost is known when it is done."""
+        held = self._purse.reserve(estimate, self._around.budget, budget_of(how.said.get("budget")))
+        outcome: ImagekitError | None = None
+        try:
+            job = yield from flow
+            self._owe(job, held)
+            return job
+        except ImagekitError as error:
+            outcome = error
+            raise
+        finally:
+            self._purse.settle(held, outcome)
+
+    def _paid(self, flow: Flow, job: Job) -> Flow:
+        """*flow*, which ends *job*: what that cost is counted once, however often it is asked."""
+
+        def settle(outcome: ImageResponse | ImagekitError) -> None:
+            held = self._owed.get(_known_by(job)) or self._purse.reserve(Estimate())
+            self._owe(job, held)
+            self._purse.settle(held, outcome)
+
+        try:
+            response = yield from flow
+        except ImagekitError as error:
+            settle(error)
+            raise
+        settle(response)
+        return response
+
+    def _owe(self, job: Job, held: Held) -> None:
+        self._owed[_known_by(job)] = held
+        trim(self._owed)
+
+
+def _no_job(fields: Mapping[str, Any]) -> None:
+    """Refuse what a job does not keep: what was asked, and for whom else."""
+    said = [
+        name for name in ("cache", "check_mask", "fall_back_on", "keep_plan") if fields.get(name)
+    ]
+    if said:
+        raise RequestError(f"{said[0]} is of calls that wait for their pictures, and not of jobs")
+    if not isinstance(fields.get("provider"), str | None):
+        raise RequestError("a job is one provider's: name one")
+
+
+def _known_by(job: Job) -> tuple[Any, ...]:
+    return job.name, job.created, job.counts
+
+
+def _told(flow: Flow, notices: Sequence[Notice]) -> Flow:
+    for found in notices:
+        yield from notice(found)
+    return (yield from flow)
