@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import imagekit
-from imagekit import Capabilities
+from imagekit import Capabilities, SizeRule
 from imagekit._cli import _facts
 from imagekit._cli._main import cli
 from imagekit._tables import patches
@@ -88,6 +88,12 @@ def test_a_provider_that_tells_nothing_of_itself(capsys: pytest.CaptureFixture[s
     assert said.startswith("toy  (no model of its own)\n")
     assert "[1]" not in said
     assert row["sources"] == {}
+
+
+def test_shapes_are_told_with_their_tiers() -> None:
+    rule = SizeRule(shapes=("1:1", "16:9"), tiers=("1K", "2K"))
+    assert _facts._sizes(rule) == "1:1, 16:9; 1K, 2K"
+    assert _facts._sizes(SizeRule(shapes=("1:1",))) == "1:1"
 
 
 def test_what_the_user_says_is_marked(capsys: pytest.CaptureFixture[str]) -> None:

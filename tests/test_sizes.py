@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from imagekit import ImageRequest, SizeRule
+from imagekit import Capabilities, ImageRequest, SizeRule, UnsupportedRequestError
+from imagekit._prepared import checked
 from imagekit._sizes import resolved_size
 
 LISTED = SizeRule(sizes=("auto", "1024x1024", "1536x1024", "1024x1536", "2048x2048"))
@@ -124,3 +125,57 @@ def test_the_nearest_size_is_one_that_the_model_makes(rule: SizeRule, size: str)
     assume(any(rule.allows(side, side) for side in range(64, 2049, 64)))
     width, _, height = (resolved(size, rule) or "").partition("x")
     assert rule.allows(int(width), int(height))
+
+
+SHAPES = SizeRule(shapes=("1:1", "16:9", "9:16", "21:9"), tiers=("1k", "2K", "4K"))
+
+
+@pytest.mark.parametrize(
+    ("size", "shaped", "bare"),
+    [
+        (None, None, None),
+        ("auto", "auto", "auto"),
+        ("16:9", "16:9", "16:9"),
+        ("32:18", "16:9", "16:9"),
+        ("16:9@2K", "16:9@2K", "16:9"),
+        ("1:1@1K", "1:1@1k", "1:1"),
+        ("2.35:1@4K", "21:9@4K", "21:9"),
+        ("1:1@3K", "1:1@4K", "1:1"),
+        ("1024x1024", "1:1@1k", "1:1"),
+        ("1080x1920", "9:16@2K", "9:16"),
+        ("3000x2999", "1:1@4K", "1:1"),
+    ],
+)
+def test_a_wire_that_takes_shapes_gets_the_nearest(
+    size: str | None, shaped: str | None, bare: str | None
+) -> None:
+    assert resolved(size, SHAPES) == shaped
+    assert resolved(size, SHAPES.model_copy(update={"tiers": ()})) == bare
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ("16:9", False),
+        ("32:18@2048", False),
+        ("16:9@2K", False),
+        ("2.35:1", True),
+        ("1:1@3K", True),
+        # How many pixels a shape comes to is the model's affair.
+        ("1024x1024", True),
+    ],
+)
+def test_a_shape_in_other_words_is_no_news(size: str, told: bool) -> None:
+    able = Capabilities(size=SHAPES)
+    _, notices = checked(ImageRequest(prompt="x", size=size), able, "it")
+    assert [one.feature for one in notices] == (["size"] if told else [])
+    if told:
+        with pytest.raises(UnsupportedRequestError, match="nearest"):
+            checked(ImageRequest(prompt="x", size=size, unsupported="error"), able, "it")
+
+
+def test_a_tier_that_nobody_takes_is_told() -> None:
+    rule = SizeRule(shapes=("1:1",))
+    fit, notices = checked(ImageRequest(prompt="x", size="1:1@2K"), Capabilities(size=rule), "it")
+    assert (fit.size, [one.used for one in notices]) == ("1:1", ["1:1"])
+    assert not rule.allows(1024, 1024)

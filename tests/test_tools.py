@@ -187,6 +187,13 @@ class TestOffer:
         assert wrong("16:9", offered(size=SizeRule())["size"]) is None
         assert wrong("16:9", offered()["size"])
 
+    def test_shapes_are_offered_with_their_tiers(self) -> None:
+        size = offered(size=SizeRule(shapes=("1:1", "16:9"), tiers=("1K", "2K")))["size"]
+        assert size["enum"] == ["1:1", "16:9", "1:1@1K", "1:1@2K", "16:9@1K", "16:9@2K"]
+        assert "16:9@2K" in size["description"]
+        bare = offered(size=SizeRule(shapes=("1:1",)))["size"]
+        assert (bare["enum"], "@" in bare["description"]) == (["1:1"], False)
+
     def test_inputs_are_as_many_as_the_model_takes(self) -> None:
         assert properties(tool=1)["images"]["maxItems"] == 3
         for most in (None, 1000):

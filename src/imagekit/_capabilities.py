@@ -141,7 +141,11 @@ Support: TypeAlias = Literal["yes", "no", "unknown"] | Allowed
 
 
 class SizeRule(Value):
-    """Which sizes a model makes, in pixels: a closed list, or any within the limits."""
+    """Which sizes a model makes: a closed list in pixels, any within limits, or shapes.
+
+    `shapes` are the aspect ratios of a model that takes those and no pixels ("16:9"), `tiers` how
+    large it makes them ("2K"); with none it takes no tier.
+    """
 
     sizes: tuple[Annotated[str, Field(pattern=r"^([1-9]\d*x[1-9]\d*|auto)$")], ...] = ()
     multiple: int = Field(default=1, ge=1)
@@ -150,9 +154,13 @@ class SizeRule(Value):
     ratio: float | None = None
     low_pixels: int = 1
     high_pixels: int | None = None
+    shapes: tuple[Annotated[str, Field(pattern=r"^[\d.]+:[\d.]+$")], ...] = ()
+    tiers: tuple[Annotated[str, Field(pattern=r"^[\d.]+[Kk]?$")], ...] = ()
 
     def allows(self, width: int, height: int) -> bool:
-        """Whether the model makes exactly this size."""
+        """Whether the model makes exactly this size; of shapes nobody knows the pixels."""
+        if self.shapes:
+            return False
         if self.sizes:
             return f"{width}x{height}" in self.sizes
         return (

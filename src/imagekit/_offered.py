@@ -138,6 +138,13 @@ def _size(rule: SizeRule | None) -> Schema:
             "pattern": f"^{_PIXELS}$",
             "description": "Width and height in pixels, such as 1024x1024.",
         }
+    if rule.shapes:
+        return {
+            "type": "string",
+            "enum": [*rule.shapes, *(f"{a}@{b}" for a in rule.shapes for b in rule.tiers)],
+            "description": "The shape, width to height"
+            + (", and how large: 16:9, or 16:9@2K." if rule.tiers else ", such as 16:9."),
+        }
     if rule.sizes:
         return {
             "type": "string",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log
 
 from ._capabilities import SizeRule
 from ._request import ImageRequest
@@ -20,6 +20,8 @@ def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
         longer = longer_side(tier or "1K")
     else:
         return request.size
+    if rule.shapes:
+        return _shaped(request, rule, wide / high, longer)
     if rule.sizes:
         return min(rule.sizes, key=lambda size: _distance(size, wide / high, longer))
     return _free(wide / high, longer, rule)
@@ -27,13 +29,15 @@ def resolved_size(request: ImageRequest, rule: SizeRule) -> str | None:
 
 def is_exactly(size: str | None, request: ImageRequest) -> bool:
     """Whether *size* is the very shape, and tier if one was named, that *request* asks for."""
-    width, cross, height = (size or "").partition("x")
-    if not request.aspect or not cross:
+    if not request.aspect or not size or size == "auto":
         return False
     wide, high, tier = request.aspect
-    longer = max(int(width), int(height))
+    shape, _, own = size.partition("@")
+    pixels = "x" in shape
+    one, other = map(float, shape.split("x" if pixels else ":"))
+    longer = max(one, other) if pixels else longer_side(own) if own else None
     fits = tier is None or longer == longer_side(tier)
-    return fits and int(width) * high == int(height) * wide
+    return fits and one * high == other * wide
 
 
 def longer_side(tier: str) -> float:
@@ -47,6 +51,20 @@ def _distance(size: str, ratio: float, longer: float) -> tuple[float, float]:
         return (float("inf"), 0)
     own = int(width) / int(height)
     return (max(own / ratio, ratio / own), abs(max(int(width), int(height)) - longer))
+
+
+def _shaped(request: ImageRequest, rule: SizeRule, ratio: float, longer: float) -> str:
+    """The nearest of the rule's shapes, with the nearest of its tiers where a size is meant."""
+
+    def off(shape: str) -> float:
+        wide, _, high = shape.partition(":")
+        own = float(wide) / float(high)
+        return max(own / ratio, ratio / own)
+
+    shape, tier = min(rule.shapes, key=off), request.aspect and request.aspect[2]
+    if not rule.tiers or not (tier or request.pixels):
+        return shape
+    return f"{shape}@{min(rule.tiers, key=lambda one: abs(log(longer_side(one) / longer)))}"
 
 
 def _free(ratio: float, longer: float, rule: SizeRule) -> str:

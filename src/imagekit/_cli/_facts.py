@@ -103,6 +103,8 @@ def _show(heading: str, facts: Mapping[str, tuple[str, Source | None]]) -> None:
 
 
 def _sizes(rule: SizeRule) -> str:
+    if rule.shapes:
+        return "; ".join(filter(None, (", ".join(rule.shapes), ", ".join(rule.tiers))))
     if rule.sizes:
         return ", ".join(rule.sizes)
     least = -(-rule.low_edge // rule.multiple) * rule.multiple

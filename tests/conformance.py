@@ -1,0 +1,146 @@
+"""The table of conformance: each provider of `plugins/`, and how each standard test ended for it.
+
+    python3 dev.py conformance              all of them
+    python3 dev.py conformance gemini xai   those whose names say so
+
+Ends in 1 where a test failed, and where a plugin is longer than it should be.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import os
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+from imagekit.testing import Outcome, ProviderSuite, conforms
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKS = {"passed": "✓", "failed": "✗", "not applicable": "·", "left out": "○"}
+NATIVE, ROW = 200, 15
+# No proofs of how short a plugin can be: one is two dialects and seven rows, one draws by itself.
+_UNBOUND = {"imagekit-openai", "imagekit-sketch"}
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+_LAYOUT |= {tokenize.ENCODING, tokenize.ENDMARKER}
+
+
+def modules() -> list[Path]:
+    """Where the plugins' conformance tests stand."""
+    return sorted(ROOT.glob("plugins/*/tests/test_conformance.py"))
+
+
+def loaded(path: Path) -> ModuleType:
+    """The module at *path*, which may import what stands beside it."""
+    sys.path.insert(0, str(path.parent))
+    name = f"conformance_of_{path.parent.parent.name.replace('-', '_')}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def suites(path: Path) -> Iterator[type[ProviderSuite]]:
+    """The suites that the module at *path* defines."""
+    module = loaded(path)
+    for found in vars(module).values():
+        if isinstance(found, type) and issubclass(found, ProviderSuite):
+            if found.__module__ == module.__name__:
+                yield found
+
+
+def run(path: Path) -> dict[str, list[Outcome]]:
+    """How each test ended, by the provider's name."""
+    return {suite.provider: list(conforms(suite)) for suite in suites(path)}
+
+
+def lines_of(source: str) -> int:
+    """How many lines of *source* hold code: no blank ones, no comments, no docstrings."""
+    held = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in _LAYOUT
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                held -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return len(held)
+
+
+def lengths() -> dict[str, int]:
+    """The lines of code of each distribution, and of each row that one ships."""
+    found = {}
+    for folder in sorted(ROOT.glob("plugins/*")):
+        files = sorted(folder.glob("src/**/*.py"))
+        if files:
+            found[folder.name] = sum(lines_of(path.read_text()) for path in files)
+    return found
+
+
+def table(found: dict[str, list[Outcome]]) -> Iterator[str]:
+    """The lines of the table: a test in each row, a provider in each column."""
+    names = list(found)
+    tests = list(dict.fromkeys(one.test for outcomes in found.values() for one in outcomes))
+    verdicts = {name: {one.test: one.verdict for one in found[name]} for name in names}
+    for number, name in enumerate(names):
+        counts = Counter(verdicts[name].values())
+        words = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS if counts[verdict])
+        yield f"{'  │' * number}  ┌ {name}: {words}"
+    for test in tests:
+        cells = "".join(f"  {MARKS.get(verdicts[name].get(test, ''), ' ')}" for name in names)
+        yield f"{cells}   {test.removeprefix('test_').replace('_', ' ')}"
+
+
+def reasons(found: dict[str, list[Outcome]], verdict: str) -> Iterator[str]:
+    """Each outcome of that *verdict*, with its reason."""
+    for name, outcomes in found.items():
+        for one in outcomes:
+            if one.verdict == verdict:
+                yield f"{MARKS[verdict]} {name}: {one.test}: {one.why}"
+
+
+def too_long(length: dict[str, int]) -> list[str]:
+    """The plugins that are longer than a native one should be."""
+    return [name for name, lines in length.items() if name not in _UNBOUND and lines > NATIVE]
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Run, print, and say whether all of it held."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(run, modules()))
+    found = {
+        name: outcomes
+        for part in parts
+        for name, outcomes in part.items()
+        if not wanted or any(word in name for word in wanted)
+    }
+    for line in table(found):
+        print(line)
+    print("\n✓ passed   · nothing to look at, by its own data   ○ left out, for a written reason")
+    for verdict in ("left out", "failed"):
+        for line in reasons(found, verdict):
+            print(line)
+    length = lengths()
+    print(f"\nlines of code (a native plugin has at most {NATIVE}):")
+    for name, lines in length.items():
+        print(f"  {name:<22} {lines:>5}{'' if name not in _UNBOUND else '   (no proof of length)'}")
+    tests = {one.test for outcomes in found.values() for one in outcomes}
+    failed = sum(one.verdict == "failed" for outcomes in found.values() for one in outcomes)
+    print(f"\n{len(found)} providers, {len(tests)} tests, {failed} failed")
+    return 1 if failed or too_long(length) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
