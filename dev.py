@@ -6,7 +6,9 @@
     python3 dev.py check       formatting, lint, types, import contracts, then the tests
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
+    python3 dev.py conformance   every provider of plugins/, and each rule that it has to hold
     python3 dev.py faults      what breaks on the way: breaks it all, prints what came of it
+    python3 dev.py heavy       real pipelines of diffusers: torch, in an environment of its own
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
     python3 dev.py record NAME   make the cassettes of openai-images or openai-responses anew
@@ -32,6 +34,8 @@ WINDOWS = sys.platform == "win32"
 # Half of a test's time is spent in waiting: one process for each core.
 SIDE_BY_SIDE = ("-n", "auto")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+# No torchvision: one that was built for another torch breaks diffusers, and nothing here needs it.
+HEAVY = ("torch==2.13.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate==1.15.0")
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> None:
@@ -103,6 +107,11 @@ def ledger(python: Path, *rest: str) -> None:
     run(python, "tests/ledger.py", *rest)
 
 
+def conformance(python: Path, *rest: str) -> None:
+    """The table of conformance, of all providers or of those that are meant."""
+    run(python, "tests/conformance.py", *rest)
+
+
 def faults(python: Path, *rest: str) -> None:
     """The table of faults, of all of them or of those that are meant."""
     run(python, "tests/faults.py", *rest)
@@ -111,6 +120,18 @@ def faults(python: Path, *rest: str) -> None:
 def record(python: Path, *rest: str) -> None:
     """Cassettes, from the real thing."""
     run(python, "tests/real/record.py", *rest)
+
+
+def heavy(python: Path, *rest: str) -> None:
+    """What runs models in this process, with tiny ones; their libraries are a gigabyte and more."""
+    there = ROOT / ".venv-heavy"
+    print(f"== {', '.join(HEAVY)} in {there.name}", flush=True)
+    own = ["-e", str(ROOT), "-e", str(ROOT / "plugins" / "imagekit-diffusers")]
+    other = made(there, BASE, [*HEAVY, "pytest>=8.3", "trio>=0.27", *own])
+    plain = ["-o", "addopts=--import-mode=importlib", "-o", "filterwarnings=default"]
+    # Their environment has not what the other tests' conftest wants.
+    alone = ["-p", "no:cacheprovider", "--confcutdir", "tests/heavy", "tests/heavy"]
+    run(other, "-m", "pytest", "-q", "--disable-warnings", *plain, *alone, *rest)
 
 
 def wheels(python: Path, *rest: str) -> None:
@@ -176,7 +197,19 @@ def _found(version: str) -> str | None:
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, check, judges, ledger, faults, record, wheels, pythons)
+    for task in (
+        demo,
+        test,
+        check,
+        judges,
+        ledger,
+        conformance,
+        faults,
+        record,
+        heavy,
+        wheels,
+        pythons,
+    )
 }
 
 

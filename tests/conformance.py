@@ -52,15 +52,17 @@ def loaded(path: Path) -> ModuleType:
 def suites(path: Path) -> Iterator[type[ProviderSuite]]:
     """The suites that the module at *path* defines."""
     module = loaded(path)
-    for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, ProviderSuite):
-            if found.__module__ == module.__name__:
-                yield found
+    own = [
+        one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__
+    ]
+    yield from (one for one in own if isinstance(one, type) and issubclass(one, ProviderSuite))
 
 
-def run(path: Path) -> dict[str, list[Outcome]]:
-    """How each test ended, by the provider's name."""
-    return {suite.provider: list(conforms(suite)) for suite in suites(path)}
+def run(named: tuple[Path, str]) -> tuple[str, list[Outcome]]:
+    """How each test of that suite ended, by the provider's name, and the model's if it has one."""
+    path, name = named
+    suite = getattr(loaded(path), name)
+    return ":".join(filter(None, (suite.provider, suite.model))), list(conforms(suite))
 
 
 def lines_of(source: str) -> int:
@@ -80,13 +82,23 @@ def lines_of(source: str) -> int:
 
 
 def lengths() -> dict[str, int]:
-    """The lines of code of each distribution, and of each row that one ships."""
+    """The lines of code of each distribution."""
     found = {}
     for folder in sorted(ROOT.glob("plugins/*")):
         files = sorted(folder.glob("src/**/*.py"))
         if files:
             found[folder.name] = sum(lines_of(path.read_text()) for path in files)
     return found
+
+
+def rows() -> dict[str, int]:
+    """The lines of data of each profile row, without blank ones and comments."""
+    files = sorted(ROOT.glob("plugins/*/src/*/rows/*.toml"))
+    return {
+        path.stem: sum(not line.startswith("#") for line in path.read_text().split("\n") if line)
+        for path in files
+        if path.stem != "capabilities"
+    }
 
 
 def table(found: dict[str, list[Outcome]]) -> Iterator[str]:
@@ -111,19 +123,20 @@ def reasons(found: dict[str, list[Outcome]], verdict: str) -> Iterator[str]:
                 yield f"{MARKS[verdict]} {name}: {one.test}: {one.why}"
 
 
-def too_long(length: dict[str, int]) -> list[str]:
-    """The plugins that are longer than a native one should be."""
-    return [name for name, lines in length.items() if name not in _UNBOUND and lines > NATIVE]
+def too_long() -> list[str]:
+    """The plugins, and the rows, that are longer than they should be."""
+    found = [name for name, lines in lengths().items() if lines > NATIVE and name not in _UNBOUND]
+    return found + [name for name, lines in rows().items() if lines > ROW]
 
 
 def main(wanted: Sequence[str]) -> int:
     """Run, print, and say whether all of it held."""
+    named = [(path, suite.__name__) for path in modules() for suite in suites(path)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(run, modules()))
+        told = dict(pool.map(run, named))
     found = {
         name: outcomes
-        for part in parts
-        for name, outcomes in part.items()
+        for name, outcomes in told.items()
         if not wanted or any(word in name for word in wanted)
     }
     for line in table(found):
@@ -132,14 +145,16 @@ def main(wanted: Sequence[str]) -> int:
     for verdict in ("left out", "failed"):
         for line in reasons(found, verdict):
             print(line)
-    length = lengths()
     print(f"\nlines of code (a native plugin has at most {NATIVE}):")
-    for name, lines in length.items():
-        print(f"  {name:<22} {lines:>5}{'' if name not in _UNBOUND else '   (no proof of length)'}")
+    for name, lines in lengths().items():
+        print(f"  {name:<22} {lines:>5}{'   (proves no length)' if name in _UNBOUND else ''}")
+    print(f"lines of data (a profile row has at most {ROW}):")
+    for name, lines in rows().items():
+        print(f"  {name:<22} {lines:>5}")
     tests = {one.test for outcomes in found.values() for one in outcomes}
     failed = sum(one.verdict == "failed" for outcomes in found.values() for one in outcomes)
     print(f"\n{len(found)} providers, {len(tests)} tests, {failed} failed")
-    return 1 if failed or too_long(length) else 0
+    return 1 if failed or too_long() else 0
 
 
 if __name__ == "__main__":

@@ -22,10 +22,12 @@ from typing import Any
 
 import pytest
 from PIL import Image as Pillow
+from sybil import Region
 from sybil.document import Document
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import imagekit
+from installing import editable
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -41,6 +43,7 @@ ELSEWHERE = {
     "python3 dev.py check": ".ci/run",
     "python3 dev.py judges": ".ci/run",
     "python3 dev.py faults": ".ci/run",
+    "python3 dev.py heavy": ".ci/run",
     "python3 dev.py wheels": ".ci/run",
     "python3 dev.py pythons": ".ci/run",
     "python3 dev.py record openai-images": "whoever makes the cassettes anew",
@@ -112,6 +115,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_openai: str) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-a-fake-on-loopback")
     monkeypatch.setenv("OPENAI_BASE_URL", fake_openai)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     Pillow.new("RGB", (64, 64), (200, 120, 40)).save("otter.png")
     mask = Pillow.new("RGBA", (64, 64), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 64, 32))
@@ -148,6 +152,9 @@ class _Commands:
 
 
 def _command(line: str) -> None:
+    if line.startswith("pip install -e "):
+        places = [*editable(Path(line.split()[-1])), os.environ["PYTHONPATH"]]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     if line in ELSEWHERE or line.startswith("pip install "):
         return
     words = line.split(" | ")
@@ -155,6 +162,21 @@ def _command(line: str) -> None:
     line = line.replace("imagekit ", f"{shlex.quote(sys.executable)} -m imagekit ", 1)
     done = subprocess.run(line, shell=True, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+class _Python(PythonCodeBlockParser):
+    """Runs Python; what begins with the path of a file that a command wrote is to stand in it."""
+
+    def __call__(self, document: Document) -> Iterator[Region]:
+        for region in super().__call__(document):
+            if str(region.parsed).startswith("# imagekit-"):
+                region.evaluator = _quoted
+            yield region
+
+
+def _quoted(example: Any) -> None:
+    path, _, body = str(example.parsed).removeprefix("# ").partition("\n")
+    assert body.strip("\n") in Path(path).read_text(encoding="utf-8"), f"{path} has no\n{body}"
 
 
 def _free_port() -> str:
@@ -198,7 +220,7 @@ def test_what_the_page_shows_works_and_prints_what_it_says(page: Path, folder: P
     commands = _Commands()
     parsers = [
         SkipParser(),
-        PythonCodeBlockParser(),
+        _Python(),
         CodeBlockParser(language="console", evaluator=commands),
         CodeBlockParser(language="toml", evaluator=_written),
     ]
@@ -285,7 +307,11 @@ def test_the_docs_draw_the_layers_as_the_contract_does() -> None:
     ]
     page = (ROOT / "docs/design.md").read_text(encoding="utf-8").partition("## Layers")[2]
     drawn = [
-        {word for word in line.split() if word.startswith("_") or word in ("server", "testing")}
+        {
+            word
+            for word in line.split()
+            if word.startswith("_") or word in ("server", "testing", "observers")
+        }
         for line in page.split("```")[1].splitlines()[1:]
     ]
     assert drawn == layers

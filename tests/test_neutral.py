@@ -158,7 +158,7 @@ def test_provenance(driver: Driver, host: Host) -> None:
 
 
 CORES = {
-    "Attempt", "Budget", "BudgetExceededError", "Cache", "CallRecord", "Cost", "Estimate",
+    "Attempt", "Budget", "BudgetExceededError", "Cache", "CallRecord", "Estimate",
     "Manifest", "Plan", "PlannedRequest", "RetryPolicy", "Totals",
 }  # fmt: skip
 

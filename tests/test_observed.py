@@ -31,6 +31,7 @@ from imagekit.provider import (
     open_stream,
     receive,
     send,
+    sleep,
 )
 from imagekit.testing import Played, json_response, play
 from toys import KEY, Driver, Streaming, Watcher, Whole, done, picture, plugins, sse
@@ -305,3 +306,18 @@ class TestWhatWasExchanged:
 
         played = play(observed(flow(), CALL, plugins().hook, Exchanges(keep=True)))
         assert played.response.raw == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [(KeyboardInterrupt, "left"), (SystemExit, "SystemExit")]
+)
+def test_what_ends_the_process_is_told_before_it_does(kind: type[BaseException], told: str) -> None:
+    def flow() -> Any:
+        yield from sleep(0)
+        raise kind
+
+    watcher = Watcher()
+    with pytest.raises(kind):
+        play(observed(flow(), CALL, plugins(watcher).hook, Exchanges()))
+    [finished] = watcher.of("finished")
+    assert told in str(finished["error"])

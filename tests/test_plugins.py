@@ -1,58 +1,26 @@
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stevedore import ExtensionManager, _cache
 
 from imagekit import ConfigurationError, PluginError, Plugins, UnknownProviderError
 from imagekit._plugins import disabled, installed, names, nobody_called
 from imagekit.provider import Config, hookimpl
+from planted import GOOD, Install
 from toys import Inside, Plugged, Watcher, plugins
-
-Install = Callable[..., None]
-
-GOOD = """
-from imagekit.provider import Capabilities, hookimpl
-class Provider:
-    endpoint = None
-    def capabilities(self, model): return Capabilities()
-    def flow(self, request, *, stream): yield
-@hookimpl
-def imagekit_provider(config): return Provider()
-"""
 
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install a distribution with a provider: a folder on the path, as pip would leave it."""
-
-    def installs(
-        name: str, code: str = GOOD, *, module: str | None = None, point: str = "", dist: str = ""
-    ) -> None:
-        module = module or f"toy_{name.replace('-', '_')}"
-        (tmp_path / f"{module}.py").write_text(code)
-        info = tmp_path / f"{dist or module}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Name: {dist or module}\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[imagekit.providers]\n{name} = {module}{point}\n")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-        # stevedore never looks twice in one process.
-        monkeypatch.setattr(ExtensionManager, "ENTRY_POINT_CACHE", {})
-        monkeypatch.setattr(_cache._c, "_internal", {})
-        importlib.invalidate_caches()
-
-    return installs
+    return Install(tmp_path, monkeypatch)
 
 
 def build(name: str, found: Plugins | None = None) -> Any:
@@ -372,7 +340,7 @@ def test_one_that_equals_another_is_refused_and_leaves_the_other_in_place() -> N
     found = plugins(Frozen())
     with pytest.raises(PluginError, match="already registered"):
         found.register(Frozen(), "again")
-    assert len(found.hook.imagekit_call_finished.get_hookimpls()) == 1
+    assert len(found.managers()) == 1
 
 
 def test_a_provider_that_cannot_be_built_is_one_clear_error() -> None:

@@ -18,11 +18,12 @@ import pytest
 from pydantic import BaseModel
 
 import imagekit
+import imagekit.observers
 import imagekit.provider
 import imagekit.server
 import imagekit.testing
 
-DOORS = (imagekit, imagekit.provider, imagekit.server, imagekit.testing)
+DOORS = (imagekit, imagekit.observers, imagekit.provider, imagekit.server, imagekit.testing)
 ROOT = Path(imagekit.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
@@ -177,7 +178,7 @@ def test_a_vendor_in_code_or_a_comment_would_be_found(tmp_path: Path) -> None:
 
 def test_every_module_is_private_but_the_doors() -> None:
     public = [one.name for one in pkgutil.iter_modules([str(ROOT)]) if not one.name.startswith("_")]
-    assert public == ["provider", "server", "testing"]
+    assert public == ["observers", "provider", "server", "testing"]
 
 
 def test_every_module_imports() -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import replace
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 
 import anyio
@@ -188,6 +191,29 @@ def test_a_form_without_files_is_url_encoded() -> None:
     request = written(HttpRequest("POST", URL, form=(("a", "1"), ("a", "2"), ("b", "é"))))
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     assert request.read() == b"a=1&a=2&b=%C3%A9"
+
+
+def test_a_form_without_files_is_multipart_where_that_is_asked_for() -> None:
+    fields = (("prompt", "a café"), ("tag", "x"), ("tag", "y"))
+    request = written(HttpRequest("POST", URL, form=fields, multipart=True))
+    kind = request.headers["content-type"]
+    assert kind.startswith("multipart/form-data; boundary=")
+    parts = BytesParser(policy=HTTP).parsebytes(
+        f"content-type: {kind}\r\n\r\n".encode() + request.read()
+    )
+    said = [
+        (part["content-disposition"].params["name"], part.get_payload(decode=True).decode())
+        for part in parts.iter_parts()
+    ]
+    assert said == list(fields)
+    assert b"filename" not in request.read()
+    again = written(HttpRequest("POST", URL, form=fields, multipart=True))
+    assert again.read() == request.read()
+
+
+def test_with_files_a_form_is_multipart_anyway() -> None:
+    one, other = form(), form()
+    assert written(replace(other, multipart=True)).read() == written(one).read()
 
 
 def test_a_body_is_sent_as_it_is() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ._addressed import addressed
 from ._debug import dumped
+from ._errors import ImagekitError
 from ._flow import Effects
 from ._hookspecs import CallInfo
 from ._http import Endpoint
+from ._image import short_url
 from ._jobs import Begun, Job
-from ._meant import How, Meaning, Spending, blaming
-from ._observed import Exchanges, observed
+from ._meant import How, Meaning, Spending, blaming, free
+from ._observed import Exchanges, observed, refused
 from ._pace import Pace
 from ._prices import Estimate
 from ._purse import Purse, budget_of, budgeted
@@ -62,13 +66,17 @@ class Around:
         flow: Effects[T],
         request: ImageRequest | None = None,
         *,
+        verb: str,
+        model: str | None = None,
         stream: bool = False,
         begun: Begun | None = None,
+        job: str | None = None,
     ) -> Ready[T]:
         """A call to a provider that can be asked, with everything that stands around one."""
         with blaming(how.name):
             endpoint = self.providers.endpoint(how.name)
-        return self.seen(how, flow, endpoint, request, stream=stream, begun=begun)
+        about = {"verb": verb, "model": model, "stream": stream, "job": job}
+        return self.seen(how, flow, endpoint, request, begun, **about)
 
     def seen(
         self,
@@ -76,16 +84,34 @@ class Around:
         flow: Effects[T],
         endpoint: Endpoint | None,
         request: ImageRequest | None = None,
-        *,
-        stream: bool = False,
         begun: Begun | None = None,
+        **about: Any,
     ) -> Ready[T]:
-        """What stands around every call: its observers, and inside them nobody who sees a key."""
-        info = CallInfo(uuid.uuid4().hex, how.name, request, stream)
+        """What stands around every call: its observers, and inside them nobody who sees a key.
+
+        *about* is what `CallInfo` says of it beside.
+        """
+        where = short_url(endpoint.base_url) if endpoint else None
+        info = CallInfo(uuid.uuid4().hex, how.name, request, base_url=where, **about)
         exchanges = Exchanges(endpoint, keep=bool(how.said.get("raw")))
         flow = observed(flow, info, self.providers.plugins.hook, exchanges)
         flow = dumped(flow, how.said.get("debug"), endpoint)
         return Ready(named(addressed(flow, endpoint), how.name), how.deadline, begun)
+
+    @contextmanager
+    def begins(
+        self, verb: str, fields: Mapping[str, Any], request: ImageRequest | None = None
+    ) -> Iterator[None]:
+        """What goes wrong before a call begins has cost nothing, and is told to its observers."""
+        try:
+            with free():
+                yield
+        except ImagekitError as error:
+            said = fields.get("provider")
+            name = error.provider or (said if isinstance(said, str) else self.providers.usual)
+            info = CallInfo(uuid.uuid4().hex, name or "nobody", request, verb=verb)
+            refused(info, self.providers.plugins.hook, error)
+            raise
 
 
 @dataclass

@@ -49,7 +49,7 @@ class Calls:
 
         *needs* are the fields that the verb cannot do without.
         """
-        with free():
+        with self._around.begins(_verb(given, needs), fields, given):
             meant = self._meant(given, fields, needs)
             return self._first(
                 [(how, partial(self._made, how, one, stream=stream)) for how, one in meant]
@@ -57,7 +57,7 @@ class Calls:
 
     def following(self, given: Plan | str, fields: Mapping[str, Any]) -> Ready[ImageResponse]:
         """What a plan says, and nothing else."""
-        with free():
+        with self._around.begins("generate", fields):
             only_how(fields)
             if fields.get("provider") is not None:
                 raise RequestError("a plan says who is asked: leave provider out")
@@ -128,8 +128,8 @@ class Calls:
             return make()
         begun = Latest()
 
-        def choice(make: Callable[[], Ready[ImageResponse]]) -> Flow:
-            with free():
+        def choice(how: How, make: Callable[[], Ready[ImageResponse]]) -> Flow:
+            with self._around.begins("generate", {"provider": how.name}):
                 begun.of = make()
             return begun.of.flow
 
@@ -137,7 +137,7 @@ class Calls:
             # What is set up wrongly is said now, and not when it is needed.
             with blaming(one.name):
                 self.providers.endpoint(one.name)
-        choices = [Choice(one.name, partial(choice, make)) for one, make in makes]
+        choices = [Choice(one.name, partial(choice, one, make)) for one, make in makes]
         return Ready(fallen_back(choices, also), how.deadline, begun)
 
     def _made(
@@ -177,16 +177,24 @@ class Calls:
         refreshes = how.said.get("cache") == "refresh"
         kept = plan is not None or cache is not None or how.said.get("keep_plan")
         flow = by_plan() if kept else made(None)
-        return self._around.call(how, flow, making.request, stream=making.stream, begun=begun)
+        return self._around.call(
+            how,
+            flow,
+            making.request,
+            verb=making.request.operation,
+            model=making.model,
+            stream=making.stream,
+            begun=begun,
+        )
 
     def asking(self, verb: str, lacks: str, fields: Mapping[str, Any]) -> Ready[Any]:
         """What a provider's small flow *verb* gives; *lacks* says what one without it lacks."""
-        with free():
+        with self._around.begins(verb, fields):
             only_how(fields)
             how = self.meaning.how(fields)
             maker = self.meaning.able(how.name, verb, lacks)
             flow = guarded(how.name, getattr(maker, verb))
-            return self._around.call(how, repeated(how, maker, flow))
+            return self._around.call(how, repeated(how, maker, flow), verb=verb)
 
     def showing(
         self,
@@ -201,7 +209,7 @@ class Calls:
 
         With *whole* a picture has to travel itself, whatever else could be named.
         """
-        with free():
+        with self._around.begins(verb, fields):
             only_how(fields)
             how = self.meaning.how(fields)
             maker = self.meaning.able(how.name, verb, lacks)
@@ -216,24 +224,25 @@ class Calls:
                 ready = yield from prepared(request, able, how.name)
                 return (yield from guarded(how.name, getattr(maker, verb), ready))
 
-            return self._around.call(how, repeated(how, maker, asked()))
+            return self._around.call(how, repeated(how, maker, asked()), verb=verb)
 
     def sending(self, flow: Effects[T], fields: Mapping[str, Any]) -> Ready[T]:
         """A flow of the caller's own, at the provider's address and with its credentials."""
-        with free():
+        with self._around.begins("request", fields):
             only_how(fields)
             how = self.meaning.how(fields)
             maker = self.providers.provider(how.name)
-            return self._around.call(how, repeated(how, maker, flow))
+            return self._around.call(how, repeated(how, maker, flow), verb="request")
 
     def fetching(self, image: Image, fields: Mapping[str, Any]) -> Ready[Image]:
         """What brings in a picture that is only a URL; without a provider, from strangers only."""
-        with free():
+        with self._around.begins("fetch", fields):
             only_how(fields)
             name = fields.get("provider") or self.providers.usual
             how = self.meaning.meant(name or "nobody", self.meaning.said(fields))
-            endpoint = self.providers.provider(name).endpoint if name else None
-            return self._around.seen(how, retried(brought(image), how.policy), endpoint)
+            endpoint = self.providers.address(name) if name else None
+            flow = retried(brought(image), how.policy)
+            return self._around.seen(how, flow, endpoint, verb="fetch")
 
     def carried(
         self,
@@ -263,6 +272,15 @@ class Calls:
         # What the response says of itself is nearer to what happened.
         lacks = {name: fact for name, fact in known.items() if not getattr(response, name)}
         return response.model_copy(update=lacks).with_error(error)
+
+
+def _verb(given: ImageRequest | None, needs: Sequence[str]) -> str:
+    """What a call does, before its request is known to be one."""
+    if given is not None:
+        return given.operation
+    if "images" not in needs:
+        return "generate"
+    return "edit" if "prompt" in needs else "variation"
 
 
 def _passed_over(name: str, error: UnsupportedRequestError) -> Notice:

@@ -206,3 +206,20 @@ class TruncatedStreamError(ProtocolError):
 
 class PluginError(ImagekitError):
     """The plugin itself is at fault."""
+
+
+_BY_STATUS: Mapping[int, type[ProviderError]] = {
+    401: AuthenticationError,
+    402: QuotaExceededError,
+    403: PermissionDeniedError,
+    408: ProviderUnavailableError,
+    429: RateLimitError,
+}
+
+
+def error_class(status: int) -> type[ProviderError]:
+    """The class of an answer of that HTTP *status*, where nothing more is known of it."""
+    if status >= 500:
+        return ProviderUnavailableError
+    usual = InvalidRequestError if 400 <= status < 500 else ProviderError
+    return _BY_STATUS.get(status, usual)

@@ -1,4 +1,4 @@
-"""Every hook a plugin may implement.
+"""Every hook a plugin may implement, and the version of the contract that they are part of.
 
 `imagekit_provider` makes a provider. The others watch: they change nothing, and what they raise
 is logged and otherwise ignored. They see prompts and pictures and never a credential, so they are
@@ -23,6 +23,10 @@ from ._response import ImageResponse
 
 hookspec = pluggy.HookspecMarker("imagekit")
 hookimpl = pluggy.HookimplMarker("imagekit")
+
+# The version of what a plugin may rely on. It only grows, and by one where it does: whatever was
+# written for an earlier one goes on working.
+CONTRACT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,36 @@ class Config:
 class CallInfo:
     """Identifies one call to observers. One that makes no picture, or goes on with a job, has none
     of the request.
+
+    `verb` is what is done: "generate", "edit", "variation", "submit", "batch", "resume", "poll",
+    "cancel", "delete", "fetch", "request", or the name of the provider's own flow, such as
+    "list_models". `model` is the one that is asked, as far as it is known by then; `base_url` where
+    the provider is, without a query, and None for one in this process. `job` tells the job apart
+    that is resumed or polled.
     """
 
     id: str
     provider: str
     request: ImageRequest | None = None
     stream: bool = False
+    verb: str = "generate"
+    model: str | None = None
+    base_url: str | None = None
+    job: str | None = None
 
 
 @hookspec(firstresult=True)
 def imagekit_provider(config: Config) -> Provider | None:
     """Build the provider that this plugin's entry point names."""
+
+
+@hookspec
+def imagekit_call_started(call: CallInfo) -> None:
+    """A call begins: told once, and before anything else of it.
+
+    One that is refused before it begins (a provider that is not there, a request that it cannot
+    express) is told too, and at once that it is over.
+    """
 
 
 @hookspec

@@ -34,7 +34,8 @@ class HttpRequest:
 
     A relative *url* is joined to the provider's endpoint and carries its credentials. An absolute
     one does only on that very origin; elsewhere it goes out bare. `billable` says whether doing
-    it twice may cost twice; a POST is, unless said otherwise. `blobs` names the JSON keys of the
+    it twice may cost twice; a POST is, unless said otherwise. A `form` travels as multipart beside
+    `parts`, and by itself where `multipart` says so. `blobs` names the JSON keys of the
     answer that may hold a picture in base64.
     """
 
@@ -49,6 +50,7 @@ class HttpRequest:
     billable: bool | None = None
     blobs: frozenset[str] = frozenset()
     stranger: bool = field(default=False, repr=False)
+    multipart: bool = False
 
     @property
     def charges(self) -> bool:

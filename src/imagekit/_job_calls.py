@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from ._events import Noticed
 from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
 from ._jobs import Begun, Job, JobPart, job_of, known, parted, parts_of, without_waiting
 from ._making import finished, guarded, making, repeated, stamped
-from ._meant import How, free, only_how
+from ._meant import How, only_how
 from ._money import costed, estimated
 from ._pace import paced
 from ._prepared import prepared
@@ -37,7 +38,7 @@ class JobCalls:
         self, given: ImageRequest | None, fields: Mapping[str, Any], needs: Sequence[str] = ()
     ) -> Ready[Job]:
         """One call that ends as soon as its provider goes on by itself."""
-        with free():
+        with self._around.begins("submit", fields, given):
             _no_job(fields)
             how, request = self._meaning.settled(given, {**fields, "detach": True}, needs)
             lacks = "keeps no jobs: its pictures come with the call"
@@ -61,11 +62,12 @@ class JobCalls:
                 return parts_of(outcomes, [part.n for part in parts])
 
             flow = self._given_out(how, submitted(), model, [request.n], found)
-            return self._around.call(how, self._owing(how, flow, estimated(request, able)), request)
+            owing = self._owing(how, flow, estimated(request, able))
+            return self._around.call(how, owing, request, verb="submit", model=model)
 
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
-        with free():
+        with self._around.begins("batch", fields):
             _no_job(fields)
             requests = tuple(requests)
             if not requests:
@@ -97,13 +99,14 @@ class JobCalls:
             model = settled[0][1].model or parts[0][1].model
             flow = self._given_out(how, submitted(), model, counts, found, batched=True)
             first, *more = (estimated(part, able, batch=True) for part, able in parts)
-            return self._around.call(how, self._owing(how, flow, sum(more, first)))
+            owing = self._owing(how, flow, sum(more, first))
+            return self._around.call(how, owing, verb="batch", model=model)
 
     def resuming(
         self, given: Job | str, fields: Mapping[str, Any], *, wait: bool = True
     ) -> Ready[ImageResponse]:
         """The rest of a job; where it may not *wait*, it ends in `Unfinished` instead."""
-        with free():
+        with self._around.begins("resume" if wait else "poll", fields):
             job = job_of(given)
             only_how(fields)
             _no_job(fields)
@@ -129,11 +132,15 @@ class JobCalls:
             flow = together([one(part) for part in job.parts], counts)
             flow = finished(how, _told(flow, job.notices), job.n)
             flow = stamped(flow, self._providers.stamp(how.name), job.model)
-            return self._around.call(how, self._paid(begun.kept(flow), job), begun=begun)
+            verb = "resume" if wait else "poll"
+            flow = self._paid(begun.kept(flow), job)
+            return self._around.call(
+                how, flow, verb=verb, model=job.model, begun=begun, job=_mark(job)
+            )
 
     def ending(self, given: Job | str, verb: str, fields: Mapping[str, Any]) -> Ready[None]:
         """What *verb* ("cancel", "delete") does to each part of a job."""
-        with free():
+        with self._around.begins(verb, fields):
             job = job_of(given)
             handles = [part.handle for part in job.parts if part.handle is not None]
             return self._each(
@@ -144,7 +151,7 @@ class JobCalls:
         self, handle: Mapping[str, Any], fields: Mapping[str, Any], of: str | None = None
     ) -> Ready[None]:
         """Delete what a provider keeps and knows by *handle*; it is one *of* that provider's."""
-        with free():
+        with self._around.begins("delete", fields):
             usual = self._providers.usual
             if of and not fields.get("provider"):
                 # The client's own may be a profile of it, with an account of its own.
@@ -168,7 +175,7 @@ class JobCalls:
                 if isinstance(outcome, BaseException):
                     raise outcome
 
-        return self._around.call(how, all_of_them())
+        return self._around.call(how, all_of_them(), verb=verb)
 
     def _given_out(
         self,
@@ -242,6 +249,13 @@ def _no_job(fields: Mapping[str, Any]) -> None:
         raise RequestError(f"{said[0]} is of calls that wait for their pictures, and not of jobs")
     if not isinstance(fields.get("provider"), str | None):
         raise RequestError("a job is one provider's: name one")
+
+
+def _mark(job: Job) -> str:
+    """What tells *job* apart, and says nothing of it."""
+    # By its JSON, for what the same job holds here differs once it has been text.
+    said = job.model_dump_json(include={"provider", "profile", "parts", "created"})
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def _known_by(job: Job) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from ._errors import ImagekitError, PluginError
 from ._fallback import FallBackOn, words_of
 from ._fetched import filled
 from ._flow import Effects, Flow, notice
-from ._http import HttpRequest
+from ._http import Endpoint, HttpRequest
 from ._image import Image
 from ._jobs import Begun
 from ._masks import outside
@@ -23,7 +23,7 @@ from ._meant import How, Meaning
 from ._money import costed, estimated
 from ._pace import Pace, paced
 from ._plan import Plan, PlannedRequest, as_planned, planned_request, rehearsed
-from ._plugins import installed
+from ._plugins import installed, said
 from ._prepared import prepared
 from ._prices import Estimate
 from ._request import ImageRequest
@@ -48,16 +48,18 @@ class Making:
     able: Capabilities
     stream: bool
     settings: Mapping[str, Any]
+    endpoint: Endpoint | None
 
     @classmethod
     def of(cls, meaning: Meaning, how: How, request: ImageRequest, *, stream: bool) -> Self:
         """What *request* comes to; raises where the provider cannot express it."""
         maker = meaning.providers.provider(how.name)
+        endpoint = meaning.providers.address(how.name)
         request, found, able = meaning.checked(how.name, request)
         stamp = meaning.providers.stamp(how.name)
         settings = meaning.providers.settings(how.name)
         stream = stream and able.streaming
-        return cls(how, maker, stamp, request, tuple(found), able, stream, settings)
+        return cls(how, maker, stamp, request, tuple(found), able, stream, settings, endpoint)
 
     @property
     def model(self) -> str | None:
@@ -103,7 +105,7 @@ class Making:
             sent = yield from retried(self.ready(asked), self.how.policy)
             flow = split(sent, self.most, one)
             if plan is not None and plan.complete:
-                flow = as_planned(flow, plan, self.maker.endpoint)
+                flow = as_planned(flow, plan, self.endpoint)
             return (yield from paced(flow, pace, asked.n, self.how.policy.patience))
 
         def look(image: Image) -> Effects[Sequence[Notice]]:
@@ -133,14 +135,14 @@ class Making:
             ready.append((yield from self.ready(self.request)))
 
         def note(found: list[HttpRequest]) -> list[PlannedRequest]:
-            told = [planned_request(one, self.maker.endpoint) for one in found]
+            told = [planned_request(one, self.endpoint) for one in found]
             # What is the same is held once.
             return [requests.setdefault(one.digest, one) for one in told]
 
         wanted = note((yield from rehearsed(settling(), notices)))
         complete = bool(ready)
         parts = divided(ready[0], self.most) if ready else []
-        for part in parts if self.maker.endpoint is not None else ():
+        for part in parts if self.endpoint is not None else ():
             found = note((yield from rehearsed(self.part(part), notices)))
             complete &= any(one.billable for one in found)
             wanted += found
@@ -158,7 +160,7 @@ class Making:
             notices=tuple(dict.fromkeys(notices)),
             estimate=self.estimate,
             versions=_versions(str(self.stamp["provider"])),
-            settings=_digest(self.settings) if self.maker.endpoint is None else None,
+            settings=_digest(self.settings) if self.endpoint is None else None,
             check_mask=bool(self.how.said.get("check_mask")),
             fall_back_on=cast(tuple[FallBackOn, ...], tuple(sorted(words_of(also)))),
         )
@@ -195,10 +197,10 @@ def guarded(name: str, flow: Callable[..., Effects[Any]], *given: Any, **how: An
     """A provider's own flow; what it raises beyond our errors is the plugin's fault."""
     try:
         found = yield from flow(*given, **how)
-    except ImagekitError:
+    except (ImagekitError, GeneratorExit, KeyboardInterrupt):
         raise
-    except Exception as error:
-        raise PluginError(f"provider {name!r} failed: {error!r}") from error
+    except BaseException as error:
+        raise PluginError(f"provider {name!r} failed: {said(error)}") from error
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +15,15 @@ from ._http import Endpoint, HttpRequest, HttpResponse
 from ._response import Exchange, HttpInfo, ImageResponse
 
 T = TypeVar("T")
-log = logging.getLogger("imagekit")
 MOST_TEXT = 10_000
 
 
 class Unfinished(Exception):  # noqa: N818  # no error: it only ends a look at work that goes on
     """The work that a call looks at is still going on."""
+
+
+class CallerLeft(TransportError):  # noqa: N818  # no error of the call's, which was going well
+    """Whoever called did not wait for the end."""
 
 
 class Exchanges:
@@ -74,21 +76,21 @@ def _head(request: HttpRequest, response: HttpResponse, endpoint: Endpoint | Non
     )
 
 
-def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) -> Effects[T]:
-    """Tell *hook*'s observers of each request, answer and event, and of the end.
+def refused(call: CallInfo, hook: Any, error: ImagekitError) -> None:
+    """Tell *hook*'s observers of a call that ended in *error* before it could begin."""
+    hook.imagekit_call_started(call=call)
+    hook.imagekit_call_finished(call=call, response=None, error=error)
 
-    What the call returns or raises carries the *exchanges*. An observer that raises is logged and
-    otherwise ignored: it watches, and must not cost a picture.
+
+def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) -> Effects[T]:
+    """Tell *hook*'s observers of the beginning, of each request, answer and event, and of the end.
+
+    What the call returns or raises carries the *exchanges*. *hook* sees to it that what an observer
+    raises is logged: it watches, and must not cost a picture.
     """
 
-    def tell(notify: Callable[..., object], **arguments: object) -> None:
-        try:
-            notify(call=call, **arguments)
-        except Exception:
-            log.exception("an imagekit observer failed")
-
     def finished(response: ImageResponse | None, error: ImagekitError | None) -> None:
-        tell(hook.imagekit_call_finished, response=response, error=error)
+        hook.imagekit_call_finished(call=call, response=response, error=error)
 
     def watcher() -> Callable[[Effect], Effects[Any]]:
         # Each flow that a call gathers has an opened stream of its own.
@@ -97,7 +99,7 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
         def handle(effect: Effect) -> Effects[Any]:
             nonlocal opened
             if isinstance(effect, Emit):
-                tell(hook.imagekit_event_emitted, event=effect.event)
+                hook.imagekit_event_emitted(call=call, event=effect.event)
             if isinstance(effect, Receive):
                 item = yield effect
                 exchanges.received(opened, item)
@@ -105,15 +107,16 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
             if not isinstance(effect, Send | Open):
                 return (yield effect)
             request = effect.request
-            tell(hook.imagekit_request_sent, request=request)
+            hook.imagekit_request_sent(call=call, request=request)
             response: HttpResponse = yield effect
-            tell(hook.imagekit_response_received, request=request, response=response)
+            hook.imagekit_response_received(call=call, request=request, response=response)
             number = exchanges.add(request, response)
             opened = number if isinstance(effect, Open) else opened
             return response
 
         return handle
 
+    hook.imagekit_call_started(call=call)
     try:
         found = yield from transform(flow, watcher(), watcher)
     except ImagekitError as error:
@@ -123,11 +126,11 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
     except Unfinished:
         finished(None, None)
         raise
-    except Exception as error:
-        finished(None, PluginError(repr(error)))
+    except (GeneratorExit, KeyboardInterrupt):
+        finished(None, CallerLeft("the caller left before the call was over"))
         raise
-    except GeneratorExit:
-        finished(None, TransportError("the caller left before the call was over"))
+    except BaseException as error:
+        finished(None, PluginError(repr(error)))
         raise
     if not isinstance(found, ImageResponse):
         finished(None, None)

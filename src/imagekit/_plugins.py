@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import sys
 import threading
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
 
 import pluggy
-from stevedore import DriverManager, NamedExtensionManager
+from stevedore import NamedExtensionManager
 
 from . import _hookspecs
 from ._errors import ConfigurationError, ImagekitError, PluginError, UnknownProviderError
 from ._flow import Provider
-from ._hookspecs import Config
+from ._hookspecs import CONTRACT, Config
+from ._version import version
 
 GROUP = "imagekit.providers"
+VARIABLE = "IMAGEKIT_DISABLED_PLUGINS"
+BUILDS = "imagekit_provider"
+
+log = logging.getLogger("imagekit")
+_WANTED = re.compile(r"cannot import name '(\w+)'|has no attribute '(\w+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,42 +41,74 @@ class Found:
     distribution: str | None = None
     version: str | None = None
 
+    @property
+    def origin(self) -> str:
+        """Whose it is: the distribution and its version, or else the module."""
+        return f"{self.distribution or self.module} {self.version or ''}".rstrip()
+
+    def ruled_out(self, by: frozenset[str]) -> str | None:
+        """The word *by* which it is disabled: its name, or its distribution's; None if it is not.
+
+        A distribution's name is compared as package indexes do: `A_b` is `a-b`.
+        """
+        if self.name in by:
+            return self.name
+        own = _plain(self.distribution or "")
+        return next((word for word in sorted(by) if own and _plain(word) == own), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
 
 def installed() -> tuple[Found, ...]:
     """Every installed provider, by its entry point, without importing any of them.
 
     A name that two distributions claim is listed twice; loading it is an error.
     """
-    points = NamedExtensionManager[Any](GROUP, names=[]).list_entry_points()
-    owners = _owners()
+    points = _points()
+    owners = _owners(tuple(sys.path), tuple((point.name, point.value) for point in points))
     found = [
         Found(point.name, point.value, *owner)
         for point in points
-        for owner in [owners.get((point.name, point.value), (None, None))]
+        for owner in owners.get((point.name, point.value), ((None, None),))
     ]
-    return tuple(sorted(set(found), key=lambda one: (one.name, one.module)))
+    return tuple(sorted(set(found), key=lambda one: (one.name, one.module, one.origin)))
 
 
-def _owners() -> dict[tuple[str, str], tuple[str, str]]:
+def _points() -> list[Any]:
+    return list(NamedExtensionManager[Any](GROUP, names=[]).list_entry_points())
+
+
+@lru_cache(maxsize=4)
+def _owners(
+    path: tuple[str, ...], points: tuple[tuple[str, str], ...]
+) -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
     # stevedore's cache loses which distribution an entry point is from.
     from importlib import metadata
 
-    return {
-        (point.name, point.value): (point.dist.name, point.dist.version)
-        for point in metadata.entry_points(group=GROUP)
-        if point.dist is not None
-    }
+    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for point in metadata.entry_points(group=GROUP):
+        if point.dist is not None:
+            known = (point.name, point.value)
+            found[known] = (*found.get(known, ()), (point.dist.name, point.dist.version))
+    return found
 
 
 def names() -> tuple[str, ...]:
     """The names of the installed providers."""
-    points = NamedExtensionManager[Any](GROUP, names=[]).list_entry_points()
-    return tuple(sorted({point.name for point in points} - disabled()))
+    off = disabled()
+    if not off:
+        return tuple(sorted({point.name for point in _points()}))
+    return tuple(sorted({one.name for one in installed() if not one.ruled_out(off)}))
 
 
 def disabled(env: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """The providers that `IMAGEKIT_DISABLED_PLUGINS` (a comma-separated list) rules out."""
-    listed = env.get("IMAGEKIT_DISABLED_PLUGINS", "")
+    """What `IMAGEKIT_DISABLED_PLUGINS` (a comma-separated list) rules out.
+
+    Each is a provider's name, or the name of a distribution, all of whose providers it means.
+    """
+    listed = env.get(VARIABLE, "")
     return frozenset(name.strip() for name in listed.split(",") if name.strip())
 
 
@@ -81,98 +124,273 @@ def nobody_called(name: str | None, known: tuple[str, ...]) -> ConfigurationErro
         return ConfigurationError(
             f"no provider is chosen: pass provider=, or set IMAGEKIT_PROVIDER; there are: {listed}"
         )
-    return UnknownProviderError(f"no provider {name!r}; there are: {listed}")
+    words = " or ".join(repr(one) for one in alike(name, known))
+    meant = f"; did you mean {words}?" if words else ""
+    return UnknownProviderError(f"no provider {name!r}; there are: {listed}{meant}")
+
+
+def alike(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of *known* that somebody who says *name* may mean, at most three."""
+    begin = [one for one in known if name and one.startswith(name)]
+    near = get_close_matches(name, known, n=3)
+    return tuple(dict.fromkeys((*begin, *near)))[:3]
+
+
+def remedy(name: str) -> str:
+    """What can be done where the installed provider *name* is at fault; of others, nothing."""
+    whose = " or ".join(one.origin for one in installed() if one.name == name)
+    return f"; upgrade or uninstall {whose}, or set {VARIABLE}={name}" if whose else ""
+
+
+@contextmanager
+def blamed(name: str, what: str) -> Iterator[None]:
+    """Code of the plugin *name*: whatever it raises beyond our errors is a `PluginError`.
+
+    Also what would end the process, or is meant for nobody else; but Ctrl-C is the user's.
+    """
+    try:
+        yield
+    except (ImagekitError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginError(f"provider {name!r} {what}: {said(error)}{remedy(name)}") from error
+
+
+def said(error: BaseException) -> str:
+    """*error* as its own words, if it has any that can be read."""
+    try:
+        return repr(error)[:1000]
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return type(error).__name__
+
+
+class _Hooks:
+    """What tells each observer by itself, so that one that fails keeps nothing from the others."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+
+    def __getattr__(self, hook: str) -> Callable[..., None]:
+        def tell(**what: Any) -> None:
+            for manager in self._plugins.managers():
+                try:
+                    getattr(manager.hook, hook)(**what)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
+                    log.exception("an imagekit observer failed", exc_info=error)
+
+        return tell
 
 
 class Plugins:
     """The plugins that one client has loaded, and its observers."""
 
     def __init__(self) -> None:
-        self._manager = pluggy.PluginManager("imagekit")
-        self._manager.add_hookspecs(_hookspecs)
-        self._lock = threading.RLock()
+        # Each has a manager of its own, so that none can take another's part.
+        self._registered: dict[str, tuple[object, pluggy.PluginManager]] = {}
+        self._loaded: dict[str, pluggy.PluginManager] = {}
+        self._lock = threading.Lock()
+        self._loading: dict[str, threading.RLock] = {}
 
     @property
     def hook(self) -> Any:
-        """Pluggy's caller of the observers' hooks."""
-        return self._manager.hook
+        """What tells all observers of something; what one of them raises is logged."""
+        return _Hooks(self)
+
+    def managers(self) -> tuple[pluggy.PluginManager, ...]:
+        """Pluggy's manager of each plugin that was registered."""
+        return tuple(manager for _, manager in self._registered.values())
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add an observer, or a provider that is not installed; *name* is what to call it by.
 
         Raises `PluginError` where a hook is misspelt or takes what its spec does not give.
         """
-        with self._lock:
-            before = [one for _, one in self._manager.list_name_plugin()]
-            try:
-                hash(plugin)  # pluggy needs it later, and would fail in another plugin's name
-                self._manager.register(plugin, name)
-                self._manager.check_pending()
-            except (pluggy.PluginValidationError, ValueError, TypeError) as error:
-                for left, one in self._manager.list_name_plugin():
-                    if not any(one is old for old in before):
-                        self._manager.unregister(name=left)
-                raise PluginError(f"plugin {name or plugin!r}: {error}") from error
+        try:
+            hash(plugin)  # pluggy needs it later
+            manager, called = _managed(plugin, name)
+            with self._lock:
+                for other, (one, _) in self._registered.items():
+                    if other == called or one == plugin:
+                        raise ValueError(f"already registered as {other!r}")
+                self._registered = {**self._registered, called: (plugin, manager)}
+        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+            raise PluginError(f"plugin {name or plugin!r}: {error}") from error
 
     def unregister(self, plugin: object) -> None:
         """Take an observer or a provider away again."""
         with self._lock:
-            self._manager.unregister(plugin)
+            kept = {name: one for name, one in self._registered.items() if one[0] is not plugin}
+            if len(kept) == len(self._registered):
+                raise PluginError(f"plugin {plugin!r} is not registered")
+            self._registered = kept
 
     def names(self) -> tuple[str, ...]:
         """Every provider that can be named: those installed, and those registered here."""
-        own = {name for name, plugin in self._manager.list_name_plugin() if _provides(plugin)}
+        own = {name for name, (plugin, _) in self._registered.items() if hasattr(plugin, BUILDS)}
         return tuple(sorted(own | set(names())))
 
     def provider(self, name: str, config: Config) -> Provider:
-        """Build the provider called *name*, importing its plugin on first use."""
+        """Build the provider called *name*, importing its plugin on first use.
+
+        Each name has its turn by itself: a plugin that hangs keeps nobody else's waiting.
+        """
         with self._lock:
-            plugin = self._manager.get_plugin(name)
-            if plugin is None:
-                plugin = self._load(name)
-                if self._manager.is_registered(plugin):
-                    # One module may be two providers, told apart by their names; pluggy would have
-                    # it registered once, and takes functions as they are from modules only.
-                    again = ModuleType(name)
-                    vars(again).update(imagekit_provider=plugin.imagekit_provider)
-                    plugin = again
-                self.register(plugin, name)
-            others = [one for _, one in self._manager.list_name_plugin() if one is not plugin]
-            build = self._manager.subset_hook_caller("imagekit_provider", others)
-            try:
-                made = build(config=config)
-            except ImagekitError:
-                raise
-            except Exception as error:
-                raise PluginError(f"provider {name!r} cannot be built: {error!r}") from error
-        if made is None:
-            raise PluginError(
-                f"provider {name!r}: its plugin has no imagekit_provider marked @hookimpl, "
-                "or it returned None"
-            )
-        for needed in ("endpoint", "capabilities", "flow"):
-            if not hasattr(made, needed):
-                raise PluginError(f"provider {name!r}: what its plugin built has no {needed!r}")
+            turn = self._loading.setdefault(name, threading.RLock())
+        with turn:
+            manager = self._manager(name)
+            with blamed(name, "cannot be built"):
+                made = manager.hook.imagekit_provider(config=config)
+            if made is None:
+                raise PluginError(
+                    f"provider {name!r}: its plugin has no imagekit_provider marked @hookimpl, "
+                    f"or it returned None{remedy(name)}"
+                )
+            with blamed(name, "cannot be looked at"):
+                _complete(name, made)
         return cast(Provider, made)
 
-    def _load(self, name: str) -> Any:
-        # stevedore warns and raises on a missing name, and on a doubled one either dies or imports
-        # both; so both are settled on the listing.
-        points = NamedExtensionManager[Any](GROUP, names=[]).list_entry_points()
-        count = Counter(point.name for point in points)
-        if name not in count or name in disabled():
-            raise nobody_called(name, self.names())
-        if count[name] > 1:
-            where = ", ".join(sorted(one.module for one in installed() if one.name == name))
-            raise PluginError(f"provider {name!r} is installed twice: {where}; uninstall one")
+    def _manager(self, name: str) -> pluggy.PluginManager:
+        if name in self._registered:
+            return self._registered[name][1]
+        if name not in self._loaded:
+            self._loaded[name] = _load(name, self.names())
+        return self._loaded[name]
+
+
+def _managed(plugin: object, name: str | None) -> tuple[pluggy.PluginManager, str]:
+    """*plugin* with a manager of its own, which found nothing wrong with it; and its name."""
+    manager = pluggy.PluginManager("imagekit")
+    manager.add_hookspecs(_hookspecs)
+    called = manager.register(plugin, name)
+    manager.check_pending()
+    return manager, called or str(name)
+
+
+def _complete(name: str, made: object) -> None:
+    for needed in ("endpoint", "capabilities", "flow"):
+        if not hasattr(made, needed):
+            raise PluginError(
+                f"provider {name!r}: what its plugin built has no {needed!r}{remedy(name)}"
+            )
+    family = getattr(made, "family", None)
+    if not isinstance(family, str | None):
+        raise PluginError(f"provider {name!r}: its family is no text, but {family!r}{remedy(name)}")
+
+
+def _load(name: str, known: tuple[str, ...]) -> pluggy.PluginManager:
+    """Import the one plugin that is called *name*, and look at what it says it can do."""
+    off, mine = disabled(), [one for one in installed() if one.name == name]
+    if not mine:
+        raise nobody_called(name, known)
+    wanted = [one for one in mine if not one.ruled_out(off)]
+    if not wanted:
+        raise UnknownProviderError(
+            f"no provider {name!r}: {mine[0].origin} has it, and {VARIABLE} rules it out"
+        )
+    if len(wanted) > 1:
+        # One of each would be imported, if stevedore were asked for the name.
+        where = ", ".join(sorted(one.module for one in wanted))
+        whose = " and ".join(sorted({one.origin for one in wanted}))
+        raise PluginError(
+            f"provider {name!r} is installed twice: {where}; uninstall one of {whose}, or name its "
+            f"distribution in {VARIABLE}"
+        )
+    [found] = wanted
+    point = next(one for one in _points() if (one.name, one.value) == (found.name, found.module))
+    try:
+        plugin = point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        newer = _newer(error, found)
+        raise PluginError(
+            f"provider {name!r} does not import: {newer or said(error) + remedy(name)}"
+        ) from error
+    with blamed(name, "cannot be looked at"):
+        _of_today(plugin, found)
+        _only_builds(plugin, found)
         try:
-            # `.driver` would give the class where the object is falsy.
-            return DriverManager[Any](GROUP, name).extensions[0].plugin
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise PluginError(f"provider {name!r} does not import: {error!r}") from error
+            return _managed(plugin, name)[0]
+        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+            raise PluginError(f"provider {name!r}: {error}{remedy(name)}") from error
 
 
-def _provides(plugin: object) -> bool:
-    return hasattr(plugin, "imagekit_provider")
+def _newer(error: BaseException, found: Found) -> str | None:
+    """What to say of a plugin that looked in vain for something of ours; None if it did not."""
+    of = getattr(error, "name", None) or ""
+    if isinstance(error, AttributeError):
+        of = getattr(error.obj, "__name__", "")
+    elif not isinstance(error, ImportError):
+        return None
+    if str(of).partition(".")[0] != "imagekit":
+        return None
+    named = _WANTED.search(str(error))
+    what = f"imagekit has no {of}"
+    if named:
+        what = f"{of} has no {named[1] or named[2]!r}"
+    wants = _requirement(found)
+    asks = f", and {found.origin} asks for {wants}" if wants else ""
+    return (
+        f"in version {version()} {what}{asks}; update imagekit (pip install --upgrade imagekit), "
+        f"or {found.distribution or found.module} where that is the older one"
+    )
+
+
+def _requirement(found: Found) -> str | None:
+    """Which imagekit the plugin's own metadata asks for."""
+    from importlib import metadata
+
+    try:
+        lines = metadata.requires(found.distribution or "") or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    for line in lines:
+        name = re.match(r"[\w.-]+", line)
+        if name and _plain(name[0]) == "imagekit" and "extra" not in line:
+            return line
+    return None
+
+
+def contract_of(found: Found) -> int | None:
+    """The contract that a plugin says it was written for; None where it says none.
+
+    Imports nothing: a plugin that was not loaded says none.
+    """
+    module = sys.modules.get(found.module.partition(":")[0])
+    said = getattr(module, "imagekit_contract", None)
+    return said if isinstance(said, int) else None
+
+
+def _of_today(plugin: object, found: Found) -> None:
+    """Refuse a plugin that was written for a contract that is not ours yet."""
+    home = sys.modules.get(found.module.partition(":")[0])
+    wanted = getattr(plugin, "imagekit_contract", getattr(home, "imagekit_contract", None))
+    if wanted is None:
+        return
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise PluginError(
+            f"provider {found.name!r}: imagekit_contract is a whole number, not {wanted!r}"
+            f"{remedy(found.name)}"
+        )
+    if wanted > CONTRACT:
+        raise PluginError(
+            f"provider {found.name!r} is written for contract {wanted}, and imagekit {version()} "
+            f"has contract {CONTRACT}: update imagekit (pip install --upgrade imagekit)"
+        )
+
+
+def _only_builds(plugin: object, found: Found) -> None:
+    """Refuse a plugin that would watch calls by being installed."""
+    own = vars(plugin) if isinstance(plugin, ModuleType) else dict.fromkeys(dir(plugin))
+    for hook in own:
+        spec = getattr(_hookspecs, hook, None) if hook.startswith("imagekit_") else None
+        marked = getattr(getattr(plugin, hook, None), "imagekit_impl", None)
+        if spec is not None and hook != BUILDS and marked is not None:
+            raise PluginError(
+                f"provider {found.name!r}: its plugin has {hook}, and observers are registered in "
+                f"code only: it belongs on an object of its own{remedy(found.name)}"
+            )

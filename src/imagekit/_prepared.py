@@ -17,6 +17,7 @@ from ._response import Notice
 from ._sizes import is_exactly, resolved_size
 
 SOFT = (
+    "size",
     "seed",
     "negative_prompt",
     "quality",
@@ -74,7 +75,7 @@ def checked(
     if request.detach and not able.detaches:
         detail = f"{who} keeps no jobs: its pictures come with the call"
         adapt(Notice(kind="unsupported", feature="detach", detail=detail), detach=False)
-    if request.size is not None and able.size is not None:
+    if request.size is not None and able.size is not None and "size" not in changes:
         size = resolved_size(request, able.size)
         if is_exactly(size, request):
             # A shape put into pixels is what was asked for, in other words.

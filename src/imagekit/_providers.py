@@ -13,7 +13,6 @@ from ._addressed import checked_base
 from ._capabilities import Capabilities
 from ._errors import (
     ConfigurationError,
-    ImagekitError,
     MissingCredentialError,
     PluginError,
     UnknownProviderError,
@@ -22,7 +21,7 @@ from ._flow import Provider
 from ._hookspecs import Config
 from ._http import Endpoint, Key
 from ._image import short_url
-from ._plugins import Plugins, nobody_called
+from ._plugins import Plugins, blamed, nobody_called, remedy
 from ._request import ImageRequest, Options
 from ._response import Notice
 from ._sources import from_file, from_keyring, shown
@@ -106,6 +105,8 @@ class Providers:
         self._fallback, self._places = fallback, places
         self._patches = patches or Patches()
         self._built: dict[str, Provider] = {}
+        # Read once, for what one plugin says of itself stands in the calls of all.
+        self._families: dict[str, str | None] = {}
         if own.api_key or own.base_url or own.settings:
             if default is None:
                 raise ConfigurationError(
@@ -178,7 +179,9 @@ class Providers:
                         f"profile {name!r}{self._place(name)} says no provider, and none is "
                         f"called that; there are: {', '.join(known)}"
                     )
-            self._built[name] = self.plugins.provider(profile.provider, self._config(profile))
+            maker = self.plugins.provider(profile.provider, self._config(profile))
+            self._families[name] = getattr(maker, "family", None)
+            self._built[name] = maker
         return self._built[name]
 
     def _config(self, profile: Profile) -> Config:
@@ -221,37 +224,57 @@ class Providers:
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Where *name* lives; raises where something is missing to call it at all."""
-        endpoint = self.provider(name).endpoint
+        endpoint = self.address(name)
+        if endpoint is not None and endpoint.missing is not None:
+            raise MissingCredentialError(f"{name}: {endpoint.missing}")
+        return endpoint
+
+    def address(self, name: str) -> Endpoint | None:
+        """Where *name* lives, whatever may be missing; None for one that makes no requests."""
+        maker = self.provider(name)
+        with blamed(name, "cannot say where it is"):
+            endpoint = maker.endpoint
         if endpoint is None:
             return None
         if not isinstance(endpoint, Endpoint) or not isinstance(endpoint.base_url, str):
-            raise PluginError(f"provider {name!r}: its endpoint is no Endpoint with a base URL")
-        if endpoint.missing is not None:
-            raise MissingCredentialError(f"{name}: {endpoint.missing}")
+            raise PluginError(
+                f"provider {name!r}: its endpoint is no Endpoint with a base URL"
+                f"{remedy(str(self.stamp(name)['provider']))}"
+            )
         return endpoint
 
     def capabilities(self, name: str, model: str | None) -> Capabilities:
         """What *model* of the provider *name* can do, with what the user's own patches say."""
         maker = self.provider(name)
-        try:
+        with blamed(name, "cannot say what it can do"):
             able = maker.capabilities(model)
-        except ImagekitError:
-            raise
-        except Exception as error:
-            raise PluginError(f"provider {name!r} cannot say what it can do: {error!r}") from error
         if not isinstance(able, Capabilities):
-            raise PluginError(f"provider {name!r}: capabilities() gave no Capabilities")
-        family = getattr(maker, "family", None)
-        return self._patches.on(able, model=model, family=family, **self.stamp(name))
+            raise PluginError(
+                f"provider {name!r}: capabilities() gave no Capabilities"
+                f"{remedy(str(self.stamp(name)['provider']))}"
+            )
+        return self._patches.on(able, model=model, family=self._families[name], **self.stamp(name))
+
+    def models(self, name: str) -> tuple[str, ...]:
+        """The models that the provider *name* says it has; none, where it says nothing of them."""
+        maker = self.provider(name)
+        with blamed(name, "cannot say which models it has"):
+            found = tuple(getattr(maker, "models", None) or ())
+        if strange := next((one for one in found if not isinstance(one, str)), None):
+            raise PluginError(
+                f"provider {name!r}: one of its models is no name, but {strange!r}"
+                f"{remedy(str(self.stamp(name)['provider']))}"
+            )
+        return found
 
     def options(self, request: ImageRequest, name: str) -> tuple[Options, list[Notice]]:
         """The options meant for *name*, under its provider's name; notices for unclaimed keys.
 
         Those of a family come first, then the provider's, then those of the profile.
         """
-        makers = tuple(self._built.values())
+        self.provider(name)
         known = {*self.names(), *(one.partition("-")[0] for one in self.plugins.names())}
-        known |= {getattr(maker, "family", None) or "" for maker in makers}
+        known |= {family or "" for family in tuple(self._families.values())}
         strange = [
             Notice(kind="unsupported", feature=f"options[{key!r}]", detail="nobody has that name")
             for key in request.options
@@ -259,6 +282,6 @@ class Providers:
         ]
         who = str(self.stamp(name)["provider"])
         mine: dict[str, Any] = {}
-        for key in (getattr(self.provider(name), "family", None) or "", who, name):
+        for key in (self._families[name] or "", who, name):
             mine |= request.options.get(key, {})
         return ({who: mine} if mine else {}), strange

@@ -223,7 +223,7 @@ def _came_to(outcome: Outcome, estimate: Estimate) -> _Entry:
     """What an outcome adds to the sums: of what may have cost, the highest estimate is presumed."""
     response = outcome.response if isinstance(outcome, ImagekitError) else outcome
     response = response if isinstance(response, ImageResponse) else None
-    costs = _costs(outcome, response)
+    costs = costs_of(outcome, response)
     if not costs:
         return _NOTHING
     sums: dict[_Sum, Decimal] = {}
@@ -238,8 +238,8 @@ def _came_to(outcome: Outcome, estimate: Estimate) -> _Entry:
     return _Entry(sums, {"unknown": int(unknown), "images": images, "calls": 1})
 
 
-def _costs(outcome: Outcome, response: ImageResponse | None) -> list[Cost | None]:
-    """The costs that are known, and None for what may have cost something else."""
+def costs_of(outcome: Outcome, response: ImageResponse | None) -> list[Cost | None]:
+    """The costs of a call that are known, and None for what may have cost something else."""
     if response is not None and response.cost is not None:
         return [response.cost]
     if response is not None and response.calls:

@@ -120,11 +120,17 @@ def retried(
 
     def judged(response: HttpResponse) -> Verdict | None:
         try:
-            return judge(response) if judge else None
-        except Exception:
+            found = judge(response) if judge else None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # It may have met a proxy's page where it looks for its provider's JSON.
-            log.debug("a provider's judge failed", exc_info=True)
+            log.debug("a provider's judge failed", exc_info=error)
             return None
+        if not isinstance(found, Verdict | None):
+            log.debug("a provider's judge said %r, which is no verdict", found)
+            return None
+        return found
 
     def again(
         request: HttpRequest, verdict: Verdict, attempt: int, asked: float | None = None

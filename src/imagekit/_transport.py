@@ -66,7 +66,7 @@ def arguments(request: HttpRequest) -> dict[str, Any]:
         keywords["json"] = request.json
     if request.body is not None:
         keywords["content"] = request.body
-    if request.parts:
+    if request.parts or request.multipart:
         # httpx invents a boundary for each request; ours is the content's hash, so that the same
         # request is the same bytes and a cassette can match it.
         digest = hashlib.sha256(repr(request.form).encode())
@@ -76,7 +76,10 @@ def arguments(request: HttpRequest) -> dict[str, Any]:
         keywords["files"] = [
             (part.name, (part.filename, part.data, part.media_type)) for part in request.parts
         ]
-    if request.form:
+    if request.multipart and not request.parts:
+        # A field is a file without a name; with no file the library would write it another way.
+        keywords["files"] = [(name, (None, value)) for name, value in request.form]
+    elif request.form:
         fields: dict[str, list[str]] = {}
         for name, value in request.form:
             fields.setdefault(name, []).append(value)

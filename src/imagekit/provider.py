@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._blob import Blob, blob
 from ._capabilities import Allowed, Capabilities, Lifecycle, SizeRule, Source, Support
+from ._errors import error_class
 from ._flow import (
     Call,
     Cancels,
@@ -34,7 +35,7 @@ from ._flow import (
     transform,
 )
 from ._framing import EventDecoder, ServerSentEvent
-from ._hookspecs import CallInfo, Config, hookimpl
+from ._hookspecs import CONTRACT, CallInfo, Config, hookimpl
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Key, Part
 from ._keys import bearer, credential
 from ._media import MediaFacts, extension, facts
@@ -46,8 +47,10 @@ from ._split import merged, split
 from ._strict import options, settings
 from ._tables import Tables, tables
 from ._verdict import Verdict
+from ._watched import Say, Unheard, watch
 
 __all__ = [
+    "CONTRACT",
     "Allowed",
     "Blob",
     "Call",
@@ -79,6 +82,7 @@ __all__ = [
     "Provider",
     "Receive",
     "Resumes",
+    "Say",
     "Send",
     "ServerSentEvent",
     "SizeRule",
@@ -86,6 +90,7 @@ __all__ = [
     "Source",
     "Support",
     "Tables",
+    "Unheard",
     "Verdict",
     "bearer",
     "blob",
@@ -93,6 +98,7 @@ __all__ = [
     "checkpoint",
     "credential",
     "emit",
+    "error_class",
     "extension",
     "facts",
     "gather",
@@ -113,4 +119,5 @@ __all__ = [
     "split",
     "tables",
     "transform",
+    "watch",
 ]

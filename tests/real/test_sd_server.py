@@ -181,6 +181,59 @@ def test_an_answer_in_json_to_a_request_for_a_stream_is_a_stream_without_preview
     assert kinds == ["image-ready", "completed"]
 
 
+# The row `sd-server`: the same server by its name, without a setting.
+
+
+def by_row(way: str, server: str, request: ImageRequest, **how: Any) -> ImageResponse:
+    own = Profile("own", "sd-server", base_url=server)
+    return make(way, request, profiles=[own], how={"provider": "own", **how})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_row_makes_the_pictures_that_the_official_sdk_gets(way: str, server: str) -> None:
+    ours = by_row(way, server, ImageRequest(prompt="a red bicycle", size="64x64", n=2))
+    theirs = sdk(server).images.generate(model="x", prompt="a red bicycle", size="64x64", n=2)  # type: ignore[call-overload]
+    assert [image.data for image in ours] == [
+        base64.b64decode(one.b64_json or "") for one in theirs.data or ()
+    ]
+    assert (len(ours), ours.model) == (2, "sd-cpp-local")
+
+
+def test_the_row_names_the_model_as_the_server_does(server: str) -> None:
+    with Client(provider="sd-server", base_url=server) as client:
+        assert [one.id for one in client.models()] == ["sd-cpp-local"]
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_same_half_changes_by_the_row(convention: str, server: str) -> None:
+    request = ImageRequest(prompt="a dog", images=SOURCE, mask=left_half(convention))
+    with JUDGE.asked():
+        assert only_the_left_half_changed(by_row("sync whole", server, request))
+
+
+def test_what_the_row_says_is_absent_is_told_and_changes_nothing(server: str) -> None:
+    plain = by_row("sync whole", server, ImageRequest(prompt="a cat", size="64x64"))
+    more = ImageRequest(prompt="a cat", size="64x64", seed=7, quality="high", user="u")
+    told = by_row("sync whole", server, more)
+    assert told.image.data == plain.image.data
+    assert {one.feature for one in told.notices} == {"seed", "quality", "user"}
+
+
+def test_a_shape_and_a_size_too_small_become_pixels_that_the_server_makes(server: str) -> None:
+    wide = by_row("sync whole", server, ImageRequest(prompt="a cat", size="2:1@128"))
+    assert wide.image.to_pil().size == (128, 64)
+    small = by_row("sync whole", server, ImageRequest(prompt="a cat", size="32x32"))
+    assert small.image.to_pil().size == (SIDE, SIDE)
+
+
+def test_an_error_of_this_server_comes_by_the_row_too(server: str) -> None:
+    with pytest.raises(InvalidRequestError, match="invalid params") as caught:
+        by_row(
+            "sync whole", server, ImageRequest(prompt="<sd_cpp_extra_args>{</sd_cpp_extra_args>")
+        )
+    assert caught.value.billed == "no"
+
+
 def test_a_refusal_in_this_servers_own_words(server: str) -> None:
     with pytest.raises(InvalidRequestError, match="invalid output_format") as caught:
         ask("sync whole", server, ImageRequest(prompt="a cat", output_format="gif"))

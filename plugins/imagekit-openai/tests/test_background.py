@@ -48,7 +48,7 @@ from imagekit import (
     TruncatedStreamError,
     UnsupportedRequestError,
 )
-from imagekit.provider import HttpResponse, ServerSentEvent
+from imagekit.provider import HttpResponse, ServerSentEvent, sleep
 from imagekit.testing import Played, json_response, play
 from imagekit_openai._jobs import Pace
 from serving import serving
@@ -574,7 +574,10 @@ def test_a_job_that_is_gone_may_have_cost_something() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 409, 418, 422, 451])
-def test_a_look_that_is_refused_leaves_the_job(status: int) -> None:
+def test_a_look_that_is_refused_leaves_the_job(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagekit_openai._jobs.sleep", lambda _: sleep(0))
     answers = iter([httpx.Response(200, json=QUEUED), httpx.Response(status, text="<html>no")])
     http = httpx.MockTransport(lambda _: next(answers))
     with (

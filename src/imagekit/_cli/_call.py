@@ -99,8 +99,7 @@ def resumed(job: Job, how: How, destination: Destination, *, wait: bool) -> int:
 
 def is_free(client: Client, names: Sequence[str]) -> bool:
     """Whether all of them work in this process, where nothing can be charged for."""
-    makers = [client._calls.providers.provider(name) for name in names]
-    return all(maker.endpoint is None for maker in makers)
+    return all(client._calls.providers.address(name) is None for name in names)
 
 
 def made_by(how: How, **other: Any) -> RunFields:

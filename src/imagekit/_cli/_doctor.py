@@ -7,8 +7,9 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ import click
 
 from .._sources import shown
 from ._chosen import config, config_option
+from ._looked import State, seen, side_by_side
 from ._words import SECRET, VARIABLES, scrubbed
 
 if TYPE_CHECKING:
@@ -84,8 +86,7 @@ def _findings(named: str | None) -> Iterator[Finding]:
     with client:
         yield from _providers(client)
         if found is not None:
-            for name in found.settings.profiles:
-                yield from _profile(client, found, name)
+            yield from _profiles(client, found)
 
 
 def _extras() -> Iterator[Finding]:
@@ -161,7 +162,10 @@ def _choice(found: Said | None) -> Iterator[Finding]:
     else:
         detail = f"{source} says {chosen!r}, which there is not"
         yield Finding("broken", "by default", detail)
-    for name in sorted(disabled() - {one.name for one in installed()}):
+    there = installed()
+    for name in sorted(disabled()):
+        if any(one.ruled_out(frozenset({name})) for one in there):
+            continue
         detail = f"IMAGEKIT_DISABLED_PLUGINS names {name!r}, which is not installed"
         yield Finding("note", "disabled", detail)
 
@@ -182,18 +186,42 @@ def _settings(found: Said) -> Iterator[Finding]:
 
 def _providers(client: Client) -> Iterator[Finding]:
     """Each provider: built, asked what it can do, and not asked for anything else."""
-    from .._plugins import disabled, installed
-
-    found = {one.name: one for one in installed()}
-    if not found:
+    known = seen(client)
+    if not known:
         detail = "none is installed; `pip install imagekit-sketch` needs no key"
         yield Finding("note", "providers", detail)
-    for name, one in found.items():
-        where = f"{one.distribution or one.module} {one.version or ''}".rstrip()
-        if name in disabled():
-            yield Finding("note", name, f"{where}, disabled by IMAGEKIT_DISABLED_PLUGINS")
-        elif name not in client._calls.providers.profiles:
-            yield _loaded(client, name, where)
+    owners: dict[tuple[str, State, str], list[str]] = {}
+    for one in known:
+        if one.found.name not in client._calls.providers.profiles or one.state in _UNLOOKED:
+            # One name may be of two distributions, and is one line all the same.
+            about = (one.found.name, one.state, one.detail)
+            owners.setdefault(about, []).append(one.found.origin)
+    for (name, state, detail), origins in owners.items():
+        verdict, words = _STATES[state]
+        yield Finding(verdict, name, f"{' and '.join(dict.fromkeys(origins))}{words}{detail}")
+
+
+# What is said of them is of the provider, where a profile has its name too.
+_UNLOOKED = ("hidden", "disabled")
+_STATES: Mapping[State, tuple[Literal["ok", "note", "broken"], str]] = {
+    "ok": ("ok", ", "),
+    "not set up": ("note", ", not set up: "),
+    "hidden": ("note", ", hidden "),
+    "disabled": ("note", ", disabled "),
+    "broken": ("broken", ": "),
+}
+
+
+def _profiles(client: Client, found: Said) -> Iterator[Finding]:
+    """Each profile: side by side, for what it is of may hang."""
+    looks: dict[str, Callable[[], list[Finding]]] = {
+        name: partial(list, _profile(client, found, name)) for name in found.settings.profiles
+    }
+    for name, came in side_by_side(looks).items():
+        if isinstance(came, Exception):
+            of = client._calls.providers.profiles[name].provider
+            came = [Finding("broken", f"profile {name}", f"{of} {came}")]
+        yield from came
 
 
 def _profile(client: Client, found: Said, name: str) -> Iterator[Finding]:
@@ -254,7 +282,7 @@ def _own_variable(client: Client, provider: str) -> str | None:
 
     try:
         endpoint = client.plugins.provider(provider, Config(provider)).endpoint
-        lacks = endpoint.missing if endpoint is not None else None
+        lacks = getattr(endpoint, "missing", None)
     except ImagekitError as error:
         lacks = str(error)
     named = VARIABLES.search(lacks or "")
@@ -268,19 +296,3 @@ def _secrets(settings: Mapping[str, Any], outer: str = "") -> Iterator[str]:
             yield from _secrets(value, f"{outer}{name}.")
         elif SECRET.search(name) and isinstance(value, str):
             yield f"{outer}{name}"
-
-
-def _loaded(client: Client, name: str, where: str) -> Finding:
-    from .._errors import ConfigurationError, ImagekitError
-
-    try:
-        able = client.capabilities(provider=name)
-        endpoint = client._calls.providers.provider(name).endpoint
-    except ConfigurationError as error:
-        return Finding("note", name, f"{where}, not set up: {error}")
-    except ImagekitError as error:
-        return Finding("broken", name, f"{where}: {error}")
-    if endpoint is not None and endpoint.missing is not None:
-        return Finding("note", name, f"{where}, not set up: {endpoint.missing}")
-    model = f"model {able.model}" if able.model else "no model of its own"
-    return Finding("ok", name, f"{where}, {model}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from ._chosen import config, config_option
 from ._facts import basics, every_fact
 from ._faults import exit_code, message, say
+from ._looked import TooSlow, side_by_side
 from ._words import one_line
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def providers(as_json: bool) -> None:
                 "distribution": one.distribution,
                 "version": one.version,
                 "module": one.module,
-                "disabled": one.name in off,
+                "disabled": one.ruled_out(off) is not None,
             }
             for one in found
         ]
@@ -59,7 +61,7 @@ def providers(as_json: bool) -> None:
                         one.distribution or "?",
                         one.version or "?",
                         one.module,
-                        "disabled" if one.name in off else "",
+                        "disabled" if one.ruled_out(off) else "",
                     )
                     for one in found
                 ),
@@ -89,7 +91,8 @@ def models(
     --live, list what the providers themselves say that they have, which needs a key.
     """
     from .._client import Client
-    from .._errors import ImagekitError, UnsupportedRequestError
+    from .._errors import ImagekitError, PluginError, UnsupportedRequestError
+    from .._plugins import remedy
 
     if base_url is not None and provider is None:
         raise click.UsageError("--base-url wants --provider too: whose is it?")
@@ -99,8 +102,13 @@ def models(
     with Client(provider=provider, base_url=base_url, config=config()) as client:
         if model and provider is None:
             provider, model = client._calls.providers.chosen(None, model)
-        for name in [provider] if provider else client.providers():
+        wanted = [provider] if provider else client.providers()
+        # With one asked for, its user may wait for it; with all, none keeps the others waiting.
+        slow = {} if provider else _slow(client, wanted)
+        for name in wanted:
             try:
+                if name in slow:
+                    raise PluginError(f"provider {name!r} {slow[name]}{remedy(name)}")
                 if live:
                     rows.append(_live(client, name, tell=not as_json))
                 else:
@@ -119,9 +127,21 @@ def models(
     return code
 
 
+def _slow(client: Client, names: Sequence[str]) -> dict[str, Exception]:
+    """Those of *names* that do not say in time what they can do."""
+    looks = {name: partial(_asked, client, name) for name in names}
+    came = side_by_side(looks)
+    return {name: one for name, one in came.items() if isinstance(one, TooSlow)}
+
+
+def _asked(client: Client, name: str) -> None:
+    client.capabilities(provider=name)
+    client._calls.providers.models(name)
+
+
 def _known(client: Client, name: str, model: str | None, *, tell: bool) -> dict[str, Any]:
     able = client.capabilities(model, provider=name)
-    named = tuple(getattr(client._calls.providers.provider(name), "models", ()))
+    named = client._calls.providers.models(name)
     lives = {one: client.capabilities(one, provider=name).lifecycle for one in named}
     if tell:
         _show(name, able, lives)

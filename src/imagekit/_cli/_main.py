@@ -17,6 +17,7 @@ from ._installed import models, providers
 from ._jobs import batch, cancel, delete, resume, submit
 from ._pictures import edit, generate, vary
 from ._plans import plan, replay, run_plan
+from ._plugin import plugin
 from ._serve import serve
 from ._tools import tools
 
@@ -77,7 +78,7 @@ def cli(context: click.Context) -> None:
 
 _PICTURES = (generate, edit, vary, plan, run_plan, replay)
 _JOBS = (submit, resume, cancel, delete, batch)
-_OTHERS = (files, upload, moderate, providers, models, tools, serve, doctor)
+_OTHERS = (files, upload, moderate, providers, models, plugin, tools, serve, doctor)
 for _command in (*_PICTURES, *_JOBS, *_OTHERS):
     cli.add_command(_command)
 

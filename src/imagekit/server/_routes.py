@@ -104,7 +104,7 @@ class Routes:
 
     def home(self, target: Target) -> str | None:
         """Where *target* lives, if not in this process."""
-        endpoint = self._providers.provider(target.provider).endpoint
+        endpoint = self._providers.address(target.provider)
         return endpoint.base_url if endpoint is not None else None
 
     def listed(self) -> dict[str, str]:
@@ -112,6 +112,6 @@ class Routes:
         found = {name: who for name, (who, _) in self._said.items() if name != ANY}
         if ANY in self._said:
             who = self._said[ANY][0]
-            models = getattr(self._providers.provider(who), "models", ())
-            found |= {str(model): who for model in models if model not in found}
+            models = self._providers.models(who)
+            found |= {model: who for model in models if model not in found}
         return found

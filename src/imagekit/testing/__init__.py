@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._host import Asked, FormField, Host, Reply, Scene, Streamed, Trouble
+from ._host import Asked, FormField, Host, Nobody, Reply, Scene, Streamed, Trouble
 from ._play import Played, json_response, play, sse
 from ._suite import Outcome, ProviderSuite, conforms
 
@@ -10,6 +10,7 @@ __all__ = [
     "Asked",
     "FormField",
     "Host",
+    "Nobody",
     "Outcome",
     "Played",
     "ProviderSuite",

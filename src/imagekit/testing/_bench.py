@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -23,25 +22,14 @@ from .._request import ImageRequest
 from .._response import ImageResponse
 from .._retried import RetryPolicy
 from ._host import Host
+from ._pixels import png as png
+from ._trace import Trace, Traced
 from ._wire import asynchronous, blocking
 
 # What stands for a key: wherever it turns up beside a credential, it has leaked.
 KEY = "a-key-that-must-not-leak-4f1c9a"
 Way: TypeAlias = Literal["blocking", "async", "blocking stream", "async stream"]
 WAYS: tuple[Way, ...] = ("blocking", "async", "blocking stream", "async stream")
-
-
-def png(shade: int = 0, width: int = 16, height: int = 16) -> bytes:
-    """A grey picture; each *shade* is other bytes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        sum_ = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + sum_
-
-    rows = (b"\0" + bytes([shade % 256]) * width) * height
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def mask(edit_where: str, width: int = 16, height: int = 16) -> Mask:
@@ -80,7 +68,9 @@ class Bench:
     """A provider and its host, side by side.
 
     A client made here meets *host* in place of the network, has a key that must not leak, reads no
-    file and no variable, and waits for nothing between attempts.
+    file and no variable, and waits for nothing between attempts and between looks. `traces` are
+    what the provider's own flows did, `observers` see the calls of the clients that are made from
+    then on.
     """
 
     def __init__(
@@ -92,10 +82,14 @@ class Bench:
         settings: Mapping[str, Any] | None = None,
         base_url: str | None = None,
         model: str | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         self.plugin, self.name, self.host = plugin, name, host
+        self.fields = dict(fields or {})
         self.settings = {**(settings or {}), **host.settings}
         self.base_url, self.model = base_url, model
+        self.traces: list[Trace] = []
+        self.observers: list[object] = []
 
     def config(self) -> Config:
         """What the provider is built from."""
@@ -103,7 +97,7 @@ class Bench:
 
     def provider(self) -> Provider:
         """The provider, built anew."""
-        return self._plugins().provider(self.name, self.config())
+        return _plugged(self.plugin, self.name).untraced(self.name, self.config())
 
     def able(self) -> Capabilities:
         """What the model can do."""
@@ -117,10 +111,12 @@ class Bench:
             "base_url": self.base_url,
             "settings": self.settings,
             "plugins": self._plugins(),
-            "retry": RetryPolicy(retries=1, base=0.0),
+            "retry": RetryPolicy(retries=1, base=0.0, patience=0.0),
             "env": {},
             "config": False,
+            "capabilities": False,
             "model": self.model,
+            **self.fields,
             **also,
         }
 
@@ -181,9 +177,18 @@ class Bench:
         return came
 
     def _plugins(self) -> Plugins:
-        found = Plugins()
-        found.register(self.plugin, self.name)
+        found = _plugged(self.plugin, self.name).noting(self.traces)
+        for observer in self.observers:
+            found.register(observer)
         return found
+
+
+@lru_cache(maxsize=16)
+def _plugged(plugin: object, name: str) -> Traced:
+    """Plugins of that one, which many benches share: it is looked at once."""
+    found = Traced()
+    found.register(plugin, name)
+    return found
 
 
 def _watched(stream: Any, came: Came) -> None:

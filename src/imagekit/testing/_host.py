@@ -8,15 +8,17 @@ import hashlib
 import io
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from .._http import HttpResponse
 from .._media import facts
+from ._pixels import png
 
 Trouble: TypeAlias = Literal[
     "authentication", "permission", "rate_limit", "quota", "invalid", "moderation", "unavailable"
@@ -99,19 +101,7 @@ class Asked:
 
     def form(self) -> tuple[FormField, ...]:
         """The body as a form, in order."""
-        kind = self.headers.get("content-type", "")
-        if not kind.startswith("multipart/"):
-            pairs = parse_qsl(self.body.decode(), keep_blank_values=True)
-            return tuple(FormField(name, value.encode()) for name, value in pairs)
-        head = f"content-type: {kind}\r\n\r\n".encode()
-        found = []
-        for part in BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts():
-            about = part["content-disposition"].params
-            data = bytes(part.get_payload(decode=True) or b"")
-            name, filename = str(about["name"]), about.get("filename")
-            kind_of = part.get_content_type() if filename is not None else None
-            found.append(FormField(name, data, filename, kind_of))
-        return tuple(found)
+        return _form(self.headers.get("content-type", ""), self.body)
 
     def fields(self) -> dict[str, str]:
         """The texts of a form by their names."""
@@ -127,7 +117,7 @@ class Asked:
         Credentials are left out, and so is what the HTTP library adds.
         """
         if self.method == "CALL":
-            return ["CALL", self.url, _plain(self.values)]
+            return ["CALL", self.url, plain(self.values)]
         own = {
             name: value
             for name, value in self.headers.items()
@@ -140,13 +130,29 @@ class Asked:
         if not self.body:
             return None
         if "json" in kind:
-            return _plain(self.json())
+            return plain(self.json())
         if kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
             return [
-                [one.name, _plain(one.data if one.filename is not None else one.text)]
+                [one.name, plain(one.data if one.filename is not None else one.text)]
                 for one in self.form()
             ]
-        return _plain(self.body)
+        return plain(self.body)
+
+
+@lru_cache(maxsize=64)
+def _form(kind: str, body: bytes) -> tuple[FormField, ...]:
+    if not kind.startswith("multipart/"):
+        pairs = parse_qsl(body.decode(), keep_blank_values=True)
+        return tuple(FormField(name, value.encode()) for name, value in pairs)
+    head = f"content-type: {kind}\r\n\r\n".encode()
+    found = []
+    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
+        about = part["content-disposition"].params
+        data = bytes(part.get_payload(decode=True) or b"")
+        name, filename = str(about["name"]), about.get("filename")
+        kind_of = part.get_content_type() if filename is not None else None
+        found.append(FormField(name, data, filename, kind_of))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +173,30 @@ class Scene:
 
     `pictures` are still to be given, in order; None is one that is refused. `previews` come before
     each streamed picture. With `by_url` pictures are given as addresses, made by `Host.shelve`.
+    Of a job, `pending` looks find it unfinished (ask `done()`). Where several pictures are taken at
+    once, `surplus` are given beyond those; below zero that many too few.
     """
 
     pictures: list[bytes | None] = field(default_factory=list)
     previews: int = 0
     trouble: Trouble | None = None
     by_url: bool = False
+    pending: int = 0
+    surplus: int = 0
+
+    def done(self) -> bool:
+        """Whether a look at a job finds it finished; each look counts."""
+        self.pending -= 1
+        return self.pending < 0
+
+    def preview(self, index: int = 0, step: int = 0) -> bytes:
+        """What may be shown of slot *index* before its picture: none of the pictures."""
+        return png(200 + 10 * index + step)
 
     def take(self, count: int = 1) -> list[bytes | None]:
         """The next *count* of the pictures; the last again where there are no more."""
+        if count > 1:
+            count += self.surplus
         return [
             self.pictures[0] if len(self.pictures) == 1 else self.pictures.pop(0)
             for _ in range(count)
@@ -188,11 +209,14 @@ class Host:
     Write `answer`. Write `troubled` too where a trouble is not a status with a JSON body that has
     an `error`. Each is asked one at a time.
 
-    * `absent`: what this wire cannot say at all, each with the reason: a `Trouble`, or `"resume"`.
+    * `absent`: what this wire cannot say at all, each with the reason: a `Trouble`, `"resume"`, or
+      `"pictures"` where the pictures are not those of the scene, for the provider draws its own.
     * `partly`: whether one answer may hold pictures beside refusals.
     * `urls`: whether it can give pictures as addresses.
     * `settings`: what the provider's settings have to say so that it is met; for an engine in this
       process, itself.
+
+    `bend` is what a test makes of each answer on its way; None leaves it.
     """
 
     absent: ClassVar[Mapping[str, str]] = {}
@@ -203,6 +227,7 @@ class Host:
         self.asked: list[Asked] = []
         self.scene = Scene()
         self.fault: Fault | None = None
+        self.bend: Callable[[Asked, Reply], Reply] | None = None
         self.opened = self.closed = 0
         self.shelf: dict[str, bytes] = {}
         self._lock = threading.RLock()
@@ -246,15 +271,23 @@ class Host:
         return url
 
 
+class Nobody(Host):
+    """The other side of a provider that draws by itself, and asks nobody."""
+
+    absent: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        (*STATUSES, "resume", "pictures"), "it draws by itself, and asks nobody"
+    )
+
+
 def _is_secret(name: str) -> bool:
     return any(word in name for word in ("authorization", "key", "token", "cookie", "secret"))
 
 
-def _plain(said: Any) -> Any:
+def plain(said: Any) -> Any:
     """*said* as plain values; a picture is its size and a hash of its pixels."""
     match said:
         case Mapping():
-            return {str(name): _plain(value) for name, value in said.items()}
+            return {str(name): plain(value) for name, value in said.items()}
         case bytes():
             return _seen(said) or f"bytes {hashlib.sha256(said).hexdigest()[:16]}"
         case str():
@@ -263,7 +296,7 @@ def _plain(said: Any) -> Any:
         case None | bool() | int() | float():
             return said
         case Sequence():
-            return [_plain(one) for one in said]
+            return [plain(one) for one in said]
     if hasattr(said, "tobytes") and hasattr(said, "size") and hasattr(said, "convert"):
         return _pixels(said)
     return repr(type(said))

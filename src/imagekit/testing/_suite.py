@@ -2,67 +2,88 @@
 
 from __future__ import annotations
 
+import sys
 import unittest
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, Literal
 
-from .._capabilities import Capabilities
-from ._bench import WAYS, Bench, png
-from ._host import Host, Scene
+from ._answered import Answered
+from ._asking import Asking
+from ._declared import Declared
+from ._inputs import Inputs
+from ._options import OwnOptions
+from ._parameters import Parameters
+from ._plans import Plans
+from ._purity import Purity
+from ._sizes import Sizes
+
+_LEFT_OUT: set[object] = set()
 
 
-class ProviderSuite:
+def _left_out(name: str, why: str) -> Callable[[Any], None]:
+    """What stands in the place of a test that is left out."""
+
+    def skipped(self: Any) -> None:
+        raise unittest.SkipTest(f"left out: {why}")
+
+    skipped.__name__ = name
+    _LEFT_OUT.add(skipped)
+    return skipped
+
+
+class ProviderSuite(
+    Declared, Parameters, OwnOptions, Sizes, Inputs, Asking, Plans, Purity, Answered
+):
     """The conformance tests; inherit them in a test module of your plugin, and say whose they are.
 
     * `plugin`: the module (or object) with `imagekit_provider`; `provider`: the name of its entry
       point; `host`: the class of its other side, a `Host`.
     * `settings`, `base_url`, `model`: what the provider is built with, and asked for.
+    * `fields`: what every request says that does not say otherwise; a small `size`, where pictures
+      are drawn in this process and that takes time.
     * `cassettes`: the folder of its recorded traffic, if it has any.
+    * `samples`: a value for each option that is declared without any, by the option's name.
     * `left_out`: standard tests that do not hold for this provider, each with the written reason.
 
-    The tests take nothing but `self`, so that pytest runs them, and `conforms` too.
+    The tests take nothing but `self`, so that pytest runs them, and `conforms` too. None of them
+    can be overridden, and skipped only through `left_out`.
     """
 
-    plugin: ClassVar[Any]
-    provider: ClassVar[str]
-    host: ClassVar[type[Host]]
-    settings: ClassVar[Mapping[str, Any]] = {}
-    base_url: ClassVar[str | None] = None
-    model: ClassVar[str | None] = None
-    cassettes: ClassVar[Path | None] = None
-    left_out: ClassVar[Mapping[str, str]] = {}
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        standard = {name for name in dir(ProviderSuite) if name.startswith("test_")}
+        for base in cls.__mro__:
+            if base not in ProviderSuite.__mro__:
+                for name in sorted(standard & set(vars(base))):
+                    if vars(base)[name] in _LEFT_OUT:
+                        continue
+                    raise TypeError(
+                        f"{base.__name__} overrides the standard test {name}: give yours another "
+                        "name, or leave it out with a reason: left_out = {name: why}"
+                    )
+        for name, why in cls.left_out.items():
+            if name not in standard:
+                raise TypeError(f"{cls.__name__} leaves out {name}, which is no standard test")
+            if not isinstance(why, str) or not why.strip():
+                raise TypeError(f"{cls.__name__} leaves out {name} without a reason: write it down")
+            # By name, so that pytest and conforms() both see it and neither calls the test.
+            setattr(cls, name, _left_out(name, why))
 
-    def bench(self, *pictures: bytes | None, **scene: Any) -> Bench:
-        """The provider beside a new host, which gives out *pictures*."""
-        host = self.host()
-        host.scene = Scene(pictures=list(pictures or (png(1),)), **scene)
-        return Bench(
-            self.plugin,
-            self.provider,
-            host,
-            settings=self.settings,
-            base_url=self.base_url,
-            model=self.model,
+    def test_no_standard_test_is_skipped_by_a_mark(self) -> None:
+        """A mark on the class or its module skips nothing: `left_out` has room for the reason."""
+        module = sys.modules.get(type(self).__module__)
+        for where, held in (("class", type(self)), ("module", module)):
+            marks = getattr(held, "pytestmark", [])
+            for mark in marks if isinstance(marks, list | tuple) else [marks]:
+                name = getattr(mark, "name", "")
+                assert name not in ("skip", "skipif", "xfail"), (
+                    f"a mark of the {where} says {name}: take it away, and name what does not hold "
+                    "in left_out, each with its reason"
+                )
+        assert not getattr(type(self), "__unittest_skip__", False), (
+            "unittest.skip skips the whole suite: name what does not hold in left_out instead"
         )
-
-    @property
-    def able(self) -> Capabilities:
-        """What the model can do, as the provider says."""
-        return self.bench().able()
-
-    def not_applicable(self, why: str) -> NoReturn:
-        """End a test that has nothing to look at, by the provider's own data."""
-        raise unittest.SkipTest(why)
-
-    def test_a_picture_comes_in_all_four_ways(self) -> None:
-        """Blocking, async, whole and streamed give the same picture."""
-        for way in WAYS:
-            bench = self.bench(png(7))
-            found = bench.ask(way=way).pictures()
-            assert len(found.slots) == 1, f"{way}: {len(found.slots)} slots for one picture"
-            assert found.image.data is not None, f"{way}: the picture has no bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +95,10 @@ class Outcome:
     why: str = ""
 
 
-def conforms(suite: type[ProviderSuite]) -> Iterator[Outcome]:
-    """Run each test of *suite* here, without pytest."""
+def conforms(suite: type[ProviderSuite], only: Collection[str] | None = None) -> Iterator[Outcome]:
+    """Run each test of *suite* here, without pytest; *only* those, if any are named."""
     for name in dir(suite):
-        if not name.startswith("test_"):
+        if not name.startswith("test_") or (only is not None and name not in only):
             continue
         if name in suite.left_out:
             yield Outcome(name, "left out", suite.left_out[name])

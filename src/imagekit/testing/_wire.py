@@ -43,6 +43,8 @@ def _answered(host: Host, request: httpx.Request, body: bytes) -> httpx.Response
         raise httpx.ConnectError("nobody is there", request=request)
     asked = Asked(request.method, str(request.url), dict(request.headers), body)
     reply = host.reply(asked)
+    if host.bend is not None:
+        reply = host.bend(asked, reply)
     if host.fault == "silence":
         raise httpx.ReadTimeout("nothing came any more", request=request)
     pieces = _Pieces(host, request, *_cut(reply, host.fault))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ._constants import Keeper
+    from .compatible import CompatibleImages, Row, row
 
     # The day a model was or will be shut down, where one is known, by who keeps it.
     SHUT_DOWN: Mapping[Keeper, Mapping[str, date]]
@@ -47,14 +48,18 @@ __all__ = [
     "SIZES",
     "STYLES",
     "Background",
+    "CompatibleImages",
     "ImageModel",
     "Moderation",
     "OutputFormat",
     "Quality",
     "ResponseFormat",
+    "Row",
     "Size",
     "Style",
+    "row",
 ]
+_COMPATIBLE = ("CompatibleImages", "Row", "row")
 
 
 def __getattr__(name: str) -> Any:
@@ -63,4 +68,8 @@ def __getattr__(name: str) -> Any:
         from ._models import shut_down
 
         return shut_down()
+    if name in _COMPATIBLE:
+        from . import compatible
+
+        return getattr(compatible, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -35,6 +35,7 @@ class Settings(BaseModel):
     * `image_field`: what a multipart form calls an input picture, on a server that knows one name
       only.
     * `azure`: a resource of Azure OpenAI; see `Azure`.
+    * `row`: how a server differs from the Images API, for `openai-images`; see `Row`.
     """
 
     # A key in the wrong place is not quoted by the error that says so.
@@ -48,6 +49,7 @@ class Settings(BaseModel):
     streaming: bool = True
     image_field: Literal["image", "image[]"] | None = None
     azure: Azure | None = None
+    row: Mapping[str, Any] | None = None
 
     @field_validator("headers")
     @classmethod
@@ -62,6 +64,8 @@ class Account:
 
     def __init__(self, config: Config) -> None:
         self.settings = settings(config, Settings)
+        if self.settings.row is not None:
+            raise ConfigurationError("a row speaks of an Images API: say it to openai-images")
         self.azure = located(config, self.settings.azure)
         base_url = config.base_url or config.env.get("OPENAI_BASE_URL") or BASE_URL
         self.at_home = self.azure is None and _is_openai(base_url)
@@ -82,7 +86,7 @@ class Account:
         missing = None
         if self.at_home and not key and "authorization" not in headers:
             missing = "no API key: set OPENAI_API_KEY, or pass api_key="
-        return Endpoint(base_url, _Signed(headers, key), missing)
+        return Endpoint(base_url, Signed(headers, key), missing)
 
     def _resource(self, config: Config, site: Site) -> Endpoint:
         """The same at Azure, where nothing that is meant for OpenAI goes."""
@@ -99,7 +103,7 @@ class Account:
             key = token = None
         elif site.known and not (key or token):
             return Endpoint(site.base_url, None, NO_AZURE_KEY)
-        return Endpoint(site.base_url, _Signed(headers, token or key, azure=not token))
+        return Endpoint(site.base_url, Signed(headers, token or key, azure=not token))
 
     def _named(self) -> dict[str, str]:
         """The headers that the settings say."""
@@ -115,7 +119,7 @@ def _is_openai(base_url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
-class _Signed:
+class Signed:
     """Adds the same headers to every request, and the key; shows none of them.
 
     A key of *azure* goes in a header of its own, unless it is a token after all.

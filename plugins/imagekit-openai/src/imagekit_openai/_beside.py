@@ -130,7 +130,25 @@ def part_of(given: ImageInput) -> Part:
     return Part("file", given.data or b"", given.filename, kind)
 
 
-class Beside:
+class Listing:
+    """The models of a host."""
+
+    def list_models(self) -> Effects[tuple[ModelInfo, ...]]:
+        """The models that the account may use, those that make no pictures among them."""
+        body = read(_Models, (yield from _answered(_get("/models"))).json())
+        return tuple(
+            ModelInfo(
+                id=one.id,
+                created=moment(one.created),
+                owner=one.owned_by,
+                shuts_down=one.shutdown_date,
+            )
+            for one in body.data or ()
+            if one and one.id
+        )
+
+
+class Beside(Listing):
     """The small calls of an account."""
 
     def upload(self, request: ImageRequest) -> Effects[StoredFile]:
@@ -150,20 +168,6 @@ class Beside:
                 break
             after = {"after": files[-1].id}
         return tuple(found.values())
-
-    def list_models(self) -> Effects[tuple[ModelInfo, ...]]:
-        """The models that the account may use, those that make no pictures among them."""
-        body = read(_Models, (yield from _answered(_get("/models"))).json())
-        return tuple(
-            ModelInfo(
-                id=one.id,
-                created=moment(one.created),
-                owner=one.owned_by,
-                shuts_down=one.shutdown_date,
-            )
-            for one in body.data or ()
-            if one and one.id
-        )
 
     def moderate(self, request: ImageRequest) -> Effects[Moderation]:
         """What the rules say of a prompt, of pictures, or of both together."""

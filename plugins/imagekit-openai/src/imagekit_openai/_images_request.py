@@ -103,7 +103,7 @@ def edit(
     if form_only or (whole and request.moderation is None):
         name = image_field or ("image" if len(pictures) == 1 else "image[]")
         named = [(name, pictures), ("mask", masks), ("markup", markups)]
-        return _form("/images/edits", wire, named)
+        return form_of("/images/edits", wire, named)
     if markups:
         raise UnsupportedRequestError(
             "a markup travels in a form: give every picture as bytes or a path, and no moderation"
@@ -117,12 +117,13 @@ def edit(
 def variation(request: ImageRequest, *, image_field: str | None = None) -> HttpRequest:
     """Pictures like one, by the retired endpoint, on a server that still has it."""
     wire = fields(request.model_copy(update={"prompt": None}), stream=False)
-    return _form("/images/variations", wire, [(image_field or "image", list(request.images))])
+    return form_of("/images/variations", wire, [(image_field or "image", list(request.images))])
 
 
-def _form(
+def form_of(
     url: str, wire: Mapping[str, Any], named: list[tuple[str, list[ImageInput]]]
 ) -> HttpRequest:
+    """A multipart form of the fields in *wire* and of the pictures *named*."""
     parts = tuple(_part(name, one) for name, pictures in named for one in pictures)
     return HttpRequest("POST", url, form=tuple(form(wire)), parts=parts, blobs=BLOBS)
 

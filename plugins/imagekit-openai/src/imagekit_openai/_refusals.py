@@ -19,7 +19,7 @@ from imagekit import (
     QuotaExceededError,
     RateLimitError,
 )
-from imagekit.provider import HttpResponse, Verdict, retry_after
+from imagekit.provider import HttpResponse, Verdict, error_class, retry_after
 
 from ._readings import processing_time, rate_limits, request_id, seconds
 
@@ -128,9 +128,11 @@ def parsed(response: HttpResponse) -> dict[str, Any]:
         return {}
 
 
-def error_from(response: HttpResponse) -> ImagekitError:
-    """The exception for an answer that is no success."""
+def error_from(response: HttpResponse, reasons: tuple[str, ...] = ()) -> ImagekitError:
+    """The exception for an answer that is no success; with *reasons* it is a refusal for them."""
     said = parsed(response)
+    if reasons:
+        said |= {"moderation_details": {"categories": reasons}}
     if not said.get("message"):
         kind = response.media_type or "no content type"
         said["message"] = f"the server answered {response.status} ({kind}): {_excerpt(response)}"
@@ -172,19 +174,12 @@ def _of_kind(
 ) -> ProviderError:
     code, kind = _word(said.get("code")), _word(said.get("type"))
     words = {word.lower() for word in (code, kind, _word(_inner(said).get("code"))) if word}
-    if words & CONTENT:
+    if words & CONTENT or said.get("moderation_details"):
         stage, categories = moderation(said, message)
         return ContentRejectedError(message, stage=stage, categories=categories, **known)
     if words & MONEY:
         return QuotaExceededError(message, **known)
-    return (_by_word(words) if status is None else _by_status(status))(message, **known)
-
-
-def _by_status(status: int) -> type[ProviderError]:
-    if status == 408 or status >= 500:
-        return ProviderUnavailableError
-    exact = {401: AuthenticationError, 403: PermissionDeniedError, 429: RateLimitError}
-    return exact.get(status) or (InvalidRequestError if 400 <= status < 500 else ProviderError)
+    return (_by_word(words) if status is None else error_class(status))(message, **known)
 
 
 def _by_word(words: set[str]) -> type[ProviderError]:

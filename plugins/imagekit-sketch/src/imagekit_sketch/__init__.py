@@ -29,6 +29,7 @@ from imagekit.provider import (
     emit,
     hookimpl,
     options,
+    settings,
     sleep,
     tables,
 )
@@ -47,6 +48,10 @@ class Options(BaseModel):
     """What only this provider knows: `delay`, seconds to wait before each preview and picture."""
 
     delay: float = Field(default=0.0, ge=0, le=60)
+
+
+class Settings(BaseModel):
+    """What it is set up with: nothing."""
 
 
 class Job(BaseModel):
@@ -201,5 +206,6 @@ def _job(request: ImageRequest, base: Pillow.Image | None) -> Job:
 
 @hookimpl
 def imagekit_provider(config: Config) -> Sketch:
-    """Build the provider; it needs no settings."""
+    """Build the provider; it has no settings."""
+    settings(config, Settings)
     return Sketch()

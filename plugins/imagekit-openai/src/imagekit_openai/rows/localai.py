@@ -1,0 +1,5 @@
+"""The provider `localai`: LocalAI's Images API."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "localai.toml", "capabilities.toml")

@@ -1,0 +1,5 @@
+"""The provider `openrouter`: OpenRouter's Image API."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "openrouter.toml", "capabilities.toml")

@@ -1,0 +1,5 @@
+"""The provider `sd-server`: the Images API of stable-diffusion.cpp's server."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "sd-server.toml", "capabilities.toml")

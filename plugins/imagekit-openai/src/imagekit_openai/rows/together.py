@@ -1,0 +1,5 @@
+"""The provider `together`: Together's Images API."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "together.toml", "capabilities.toml")

@@ -1,0 +1,5 @@
+"""The provider `vllm-omni`: vLLM-Omni's Images API."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "vllm-omni.toml", "capabilities.toml")

@@ -1,0 +1,5 @@
+"""The provider `xai`: xAI's Images API."""
+
+from ..compatible import row
+
+imagekit_provider = row(__package__, "xai.toml", "capabilities.toml")

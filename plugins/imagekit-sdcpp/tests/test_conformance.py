@@ -1,0 +1,24 @@
+"""The provider of stable-diffusion.cpp's server keeps the rules that every provider keeps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import imagekit_sdcpp
+from imagekit.testing import ProviderSuite
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sdcpp_host import SdCppHost  # only now
+
+
+class TestSdCpp(ProviderSuite):
+    plugin = imagekit_sdcpp
+    provider = "sdcpp"
+    host = SdCppHost
+    samples: ClassVar = {"lora": {"detail.safetensors": 0.8}, "hires_scale": 1.5}
+    left_out: ClassVar = {
+        "test_the_model_is_told": "the server says its model in the text that it writes into each "
+        "picture; those of these tests have none, and test_answering.py has some that do",
+    }

@@ -1,0 +1,317 @@
+"""The command that looks at one plugin: what can be seen of it, then its conformance tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import click
+
+from ._doctor import MARKS, Finding
+from ._faults import EXIT_CODES
+from ._words import VARIABLES, scrubbed
+
+if TYPE_CHECKING:
+    from .._capabilities import Capabilities
+    from .._flow import Provider
+    from .._http import Endpoint
+    from .._plugins import Found
+    from ..testing import Outcome, ProviderSuite
+
+T = TypeVar("T")
+SECONDS = 10.0
+TESTS = Path("tests", "test_conformance.py")
+UNSAID = "write yours"
+_COLOURS = {"passed": "green", "failed": "red"}
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("name")
+@click.option(
+    "--tests",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its conformance tests.  [default: tests/test_conformance.py beside its sources]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Say it in one JSON object.")
+def check(name: str, tests: Path | None, as_json: bool) -> int:
+    """Look at the installed provider NAME, and run its conformance tests.
+
+    Needs no key and no network. Exits with 1 if something is broken or a test fails.
+    """
+    shown = _Shown(silent=as_json)
+    for finding in _seen(name):
+        shown.finding(finding)
+    if not shown.broken:
+        path = tests or _beside(_one(name))
+        if path is None:
+            detail = f"no {TESTS.as_posix()} beside its sources: --tests names it"
+            shown.finding(Finding("note", "tests", detail))
+        else:
+            _run(name, path, shown)
+    if as_json:
+        told = {"provider": name, "findings": shown.findings, "tests": shown.outcomes}
+        click.echo(json.dumps({"ok": not shown.broken, **told}))
+    return 1 if shown.broken else 0
+
+
+class _Shown:
+    """What was found so far, told as it comes or kept for JSON."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self.broken = False
+        self.findings: list[dict[str, str]] = []
+        self.outcomes: list[dict[str, str]] = []
+
+    def finding(self, found: Finding) -> None:
+        self.broken |= found.verdict == "broken"
+        words = {name: scrubbed(getattr(found, name)) for name in ("verdict", "what", "detail")}
+        self.findings.append(words)
+        if not self._silent:
+            mark = click.style(f"{found.verdict:<6}", fg=MARKS[found.verdict])
+            click.echo(f"{mark}  {words['what']:<14}  {words['detail']}")
+
+    def suite(self, title: str, outcomes: Iterator[Outcome]) -> None:
+        """Each outcome in a line; those that failed come last, with all that they say."""
+        failed, count = [], Counter[str]()
+        if not self._silent:
+            click.secho(f"\n{title}", bold=True)
+        for one in outcomes:
+            count[one.verdict] += 1
+            why = [scrubbed(line) for line in one.why.splitlines()]
+            said = {"suite": title, "test": one.test, "verdict": one.verdict}
+            self.outcomes.append({**said, "why": "\n".join(why)})
+            if one.verdict == "failed":
+                failed.append((one.test, why))
+            else:
+                self._row(one.verdict, one.test, "".join(why[:1]))
+        for test, why in failed:
+            self._row("failed", test, "")
+            for line in why:
+                self._say(f"    {line}")
+        self.broken |= bool(failed)
+        verdicts = ("passed", "not applicable", "left out", "failed")
+        self._say(f"{title}: {', '.join(f'{count[one]} {one}' for one in verdicts)}")
+
+    def _row(self, verdict: str, test: str, why: str) -> None:
+        mark = click.style(f"{verdict:<14}", fg=_COLOURS.get(verdict, "yellow"))
+        words = test.removeprefix("test_").replace("_", " ")
+        self._say(f"{mark}  {words}" + (f": {why}" if why else ""))
+
+    def _say(self, line: str) -> None:
+        if not self._silent:
+            click.echo(line)
+
+
+def _one(name: str) -> Found:
+    """The installed provider *name*; raises where there is none."""
+    from .._plugins import installed, names, nobody_called
+
+    for one in installed():
+        if one.name == name:
+            return one
+    raise nobody_called(name, names())
+
+
+def _seen(name: str) -> Iterator[Finding]:
+    """What can be seen without the provider's host; ends where nothing more can be looked at."""
+    from .._errors import ConfigurationError, ImagekitError
+    from .._hookspecs import Config
+    from .._plugins import Plugins
+    from ..testing._bench import KEY
+
+    one = _one(name)
+    where = f"{one.distribution or 'no distribution'} {one.version or ''}".rstrip()
+    yield Finding("ok", "installed", f"{where}, module {one.module}")
+    plugins, plain = Plugins(), Config(name)
+    try:
+        provider = _within(lambda: plugins.provider(name, plain))
+        yield Finding("ok", "built", "without a key, a setting or the network")
+    except ConfigurationError as error:
+        yield Finding("note", "built", f"not without being set up: {error}")
+        yield from _package(one)
+        return
+    except ImagekitError as error:
+        yield Finding("broken", "built", str(error))
+        return
+    looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ("endpoint", lambda: _endpoint(provider.endpoint)),
+        ("capabilities", lambda: _capabilities(provider)),
+        ("key", lambda: _quoted(plugins.provider(name, Config(name, KEY)), KEY)),
+    ]
+    for what, look in looks:
+        try:
+            yield from _within(lambda look=look: list(look()))  # type: ignore[misc]
+        except Exception as error:  # whatever a plugin raises is what is wrong with it
+            why = str(error) if isinstance(error, ImagekitError) else repr(error)
+            yield Finding("broken", what, why)
+    yield from _package(one)
+
+
+def _within(work: Callable[[], T]) -> T:
+    """What *work* comes to, in limited time and without a network; raises `PluginError` else."""
+    from .._errors import PluginError
+
+    came: list[T] = []
+    wrong: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            came.append(work())
+        except BaseException as error:  # told to whoever waits
+            wrong.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    with _offline():
+        thread.start()
+        thread.join(SECONDS)
+    if thread.is_alive():
+        raise PluginError(f"it takes longer than {SECONDS:g} s; nothing more was looked at")
+    if wrong:
+        raise wrong[0]
+    return came[0]
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    def refuse(*given: Any, **also: Any) -> NoReturn:
+        raise OSError("it uses the network before anything is asked of it")
+
+    with (
+        patch.object(socket, "getaddrinfo", refuse),
+        patch.object(socket.socket, "connect", refuse),
+    ):
+        yield
+
+
+def _endpoint(endpoint: Endpoint | None) -> Iterator[Finding]:
+    from .._image import short_url
+
+    if endpoint is None:
+        yield Finding("ok", "endpoint", "none: it works in this process")
+        return
+    parts = urlsplit(endpoint.base_url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme == "https" or (parts.scheme == "http" and local):
+        yield Finding("ok", "endpoint", short_url(endpoint.base_url))
+    else:
+        detail = f"{short_url(endpoint.base_url)} is neither https nor on this machine"
+        yield Finding("broken", "endpoint", detail)
+    if endpoint.missing is not None and not VARIABLES.search(endpoint.missing):
+        detail = f"{endpoint.missing!r} names no variable to set"
+        yield Finding("note", "endpoint", detail)
+
+
+def _capabilities(provider: Provider) -> Iterator[Finding]:
+    from .._capabilities import Capabilities
+    from .._errors import PluginError
+
+    found: dict[str | None, Capabilities] = {}
+    for model in (None, "a-model-that-nobody-has"):
+        found[model] = provider.capabilities(model)
+        if not isinstance(found[model], Capabilities):
+            raise PluginError(f"capabilities({model!r}) gave {type(found[model]).__name__}")
+    able = found[None]
+    if UNSAID in (able.source, *(one.text for one in able.sources.values())):
+        yield Finding("note", "capabilities", f"their source is still {UNSAID!r}")
+    elif able.source is None or able.as_of is None:
+        yield Finding("note", "capabilities", "no source, or no day (as_of) on which it said so")
+    else:
+        source = able.source_of("operations") or able.source_of("parameters")
+        yield Finding("ok", "capabilities", f"model {able.model}, {source}")
+
+
+def _quoted(provider: Provider, key: str) -> Iterator[Finding]:
+    shown = [repr(provider), repr(provider.endpoint), str(provider)]
+    if any(key in one for one in shown):
+        yield Finding("broken", "key", "its repr shows the key")
+    else:
+        yield Finding("ok", "key", "its repr shows none")
+
+
+def _package(one: Found) -> Iterator[Finding]:
+    """What its metadata say to whoever finds it in a package index."""
+    if one.distribution is None:
+        yield Finding("note", "package", "no distribution owns its entry point")
+        return
+    found = metadata.distribution(one.distribution)
+    about = found.metadata.json
+    needs = [line for line in found.requires or () if line.startswith("imagekit")]
+    lacks = [
+        words
+        for wanting, words in (
+            (not str(about.get("description", "")).strip(), "no README"),
+            (not about.get("summary"), "no description"),
+            (UNSAID in str(about.get("summary")), f"its description still says {UNSAID!r}"),
+            (not needs, "it does not ask for imagekit"),
+            (not any("<" in line for line in needs[:1]), "no end to the versions of imagekit"),
+            (not (about.get("license") or about.get("license_expression")), "no license"),
+        )
+        if wanting
+    ]
+    if lacks:
+        yield Finding("note", "package", "; ".join(lacks))
+    else:
+        yield Finding("ok", "package", f"needs {needs[0]}")
+
+
+def _beside(one: Found) -> Path | None:
+    """The conformance tests beside the sources that an editable install is of."""
+    module = sys.modules.get(one.module.partition(":")[0].partition(".")[0])
+    where = getattr(module, "__file__", None)
+    for folder in Path(where).resolve().parents[1:3] if where else ():
+        if (folder / "pyproject.toml").exists() and (folder / TESTS).exists():
+            return folder / TESTS
+    return None
+
+
+def _run(name: str, path: Path, shown: _Shown) -> None:
+    from ..testing import conforms
+
+    if find_spec("PIL") is None:
+        detail = "they look at pixels, with Pillow: pip install 'imagekit[images]'"
+        shown.finding(Finding("broken", "tests", detail))
+        return
+    try:
+        suites = _suites(name, path)
+    except Exception as error:  # a test module may raise anything
+        shown.finding(Finding("broken", "tests", f"{path} does not import: {error!r}"))
+        return
+    if not suites:
+        detail = f"{path} has no ProviderSuite whose provider is {name!r}"
+        shown.finding(Finding("broken", "tests", detail))
+    for suite in suites:
+        shown.suite(suite.__name__, conforms(suite))
+
+
+def _suites(name: str, path: Path) -> list[type[ProviderSuite]]:
+    """The suites of *name* in the module at *path*, which may import its neighbours."""
+    from ..testing import ProviderSuite
+
+    spec = spec_from_file_location(f"conformance_of_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type)
+        and issubclass(one, ProviderSuite)
+        and getattr(one, "provider", None) == name
+    ]
