@@ -227,7 +227,7 @@ def test_a_shape_and_a_size_too_small_become_pixels_that_the_server_makes(server
 
 
 def test_an_error_of_this_server_comes_by_the_row_too(server: str) -> None:
-    with pytest.raises(InvalidRequestError, match="invalid params") as caught:
+    with pytest.raises(InvalidRequestError, match="invalid sd_cpp_extra_args") as caught:
         by_row(
             "sync whole", server, ImageRequest(prompt="<sd_cpp_extra_args>{</sd_cpp_extra_args>")
         )
