@@ -31,6 +31,7 @@ from nbclient import NotebookClient
 from stevedore import ExtensionManager
 
 import imagekit
+from imagekit._plugins import names
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -172,8 +173,7 @@ def test_the_console_says_what_went_wrong_and_goes_on(console: Any, tmp_path: Pa
         "no picture: cut off (may be charged)",
         "no picture: slow down",
         "not set up: openai-images: no API key: set OPENAI_API_KEY, or pass api_key=",
-        "not set up: no provider 'nobody'; there are: "
-        "fickle, openai-images, openai-responses, sketch",
+        f"not set up: no provider 'nobody'; there are: {', '.join(sorted(['fickle', *names()]))}",
         "no picture: size: a size is pixels ('1536x864'), an aspect ratio ('16:9'), "
         "one with a tier ('16:9@2K') or 'auto', not 'huge'",
         "preview 1 …",

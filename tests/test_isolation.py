@@ -145,6 +145,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.delenv("IMAGEKIT_DISABLED_PLUGINS", raising=False)
     monkeypatch.setenv("IMAGEKIT_DISABLED_PLUGINS", ",".join(names()))
     monkeypatch.delenv("IMAGEKIT_PROVIDER", raising=False)
+    # Other tests may need the processor too.
+    monkeypatch.setattr(_looked, "LIMIT", 60.0)
     GATE.clear()
     yield Install(folder, monkeypatch)
     GATE.set()

@@ -114,6 +114,7 @@ class TestHardLimits:
 
 
 KNOBS: dict[str, Any] = {
+    "size": "64x64",
     "seed": 7,
     "negative_prompt": "hats",
     "quality": "high",
@@ -179,6 +180,15 @@ def test_a_notice_on_a_value_says_what_it_may_be() -> None:
     able = Capabilities(parameters={"quality": Allowed(values=("low", "medium"))})
     _, notices = checked(ImageRequest(prompt="x", quality="high"), able, "toy")
     assert [one.detail for one in notices] == ["toy: quality may be low, medium, not 'high'"]
+
+
+def test_a_size_that_goes_with_some_operations_is_dropped_from_the_others() -> None:
+    rule = {"parameters": {"size": Allowed(when={"operation": ("generate",)})}}
+    able = EVERYTHING.model_copy(update={**rule, "size": SizeRule(sizes=("64x64",))})
+    made, notices = checked(ImageRequest(prompt="x", size="64x64"), able, "toy")
+    assert (made.size, notices) == ("64x64", [])
+    made, notices = checked(edit(PNG, size="64x64"), able, "toy")
+    assert (made.size, [one.feature for one in notices]) == (None, ["size"])
 
 
 class TestSize:

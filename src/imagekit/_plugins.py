@@ -261,9 +261,17 @@ class Plugins:
         return self._loaded[name]
 
 
+class _Manager(pluggy.PluginManager):
+    """Pluggy's, which looks at nothing of our hook spec but its hooks: each client has several."""
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        hook = name.startswith("imagekit_")
+        return super().parse_hookspec_opts(module_or_class, name) if hook else None
+
+
 def _managed(plugin: object, name: str | None) -> tuple[pluggy.PluginManager, str]:
     """*plugin* with a manager of its own, which found nothing wrong with it; and its name."""
-    manager = pluggy.PluginManager("imagekit")
+    manager = _Manager("imagekit")
     manager.add_hookspecs(_hookspecs)
     called = manager.register(plugin, name)
     manager.check_pending()
