@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-import alone  # noqa: F401
+from alone import path_changed
 
 # A server that is built once stays where the user's caches are.
 _caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
@@ -21,6 +21,13 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
 from toys import Driver, Server  # noqa: E402  # only now: it imports stevedore
+
+
+@pytest.fixture(autouse=True)
+def _path() -> Iterator[None]:
+    """What a test changed is put back by now."""
+    yield
+    path_changed()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

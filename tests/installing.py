@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from stevedore import ExtensionManager, _cache
 
+from alone import path_changed
+
 
 def editable(folder: Path) -> list[str]:
     """Write the metadata of the package in *folder* beside its sources; returns what goes on the
@@ -42,3 +44,4 @@ def on_the_path(places: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ExtensionManager, "ENTRY_POINT_CACHE", {})
     monkeypatch.setattr(_cache._c, "_internal", {})
     importlib.invalidate_caches()
+    path_changed()

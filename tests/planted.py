@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from stevedore import ExtensionManager, _cache
 
+from alone import path_changed
+
 GOOD = """
 from imagekit.provider import Capabilities, hookimpl
 class Provider:
@@ -36,6 +38,7 @@ class Install:
         self._patch.setattr(ExtensionManager, "ENTRY_POINT_CACHE", {})
         self._patch.setattr(_cache._c, "_internal", {})
         importlib.invalidate_caches()
+        path_changed()
 
     def __call__(
         self,

@@ -161,6 +161,25 @@ def test_authorizing_may_take_requests_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("gives", "why"),
+    [
+        (
+            lambda request: {"x-key": KEY},
+            r"authorize must be a generator .* gave dict: give .*header",
+        ),
+        (lambda request: None, "authorize must be a generator .* gave NoneType"),
+        (lambda request: (yield from sleep(0)), "the headers as a mapping, not NoneType"),
+    ],
+    ids=["mapping", "nothing", "forgot"],
+)
+def test_a_proof_that_is_no_flow_is_said_so(gives: Any, why: str) -> None:
+    flow = addressed(send(HttpRequest("GET", "/x")), Endpoint("https://toy.test", gives))
+    with pytest.raises(PluginError, match=why) as found:
+        play(flow, json_response({}))
+    assert KEY not in str(found.value)
+
+
+@pytest.mark.parametrize(
     "base",
     ["toy.test", "ftp://toy.test", "https://", "https:///v1", "https://[", "https://toy.test:x"],
 )

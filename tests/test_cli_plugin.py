@@ -408,10 +408,10 @@ FLAWS = {
         "no day",
     ),
     "is not written": (
-        "Provider.capabilities = lambda self, model: Capabilities(source='write yours')",
+        "Provider.capabilities = lambda self, model: Capabilities(source='still to be said')",
         "capabilities",
         "note",
-        "still 'write yours'",
+        "still 'still to be said'",
     ),
     "shows its key": (
         "class Open(Provider):\n"
@@ -440,11 +440,11 @@ def test_what_is_wrong_is_said(
 
 
 def test_what_a_package_lacks_is_said(toy: Callable[..., None]) -> None:
-    toy("", summary="write yours", needs="")
+    toy("", summary="still to be said", needs="")
     said = findings()["package"]
     assert said == (
         "note",
-        "its description still says 'write yours'; it does not ask for imagekit; no end to the "
+        "its description still says 'still to be said'; it does not ask for imagekit; no end to the "
         "versions of imagekit; no license",
     )
 
@@ -509,7 +509,7 @@ def test_outcomes_are_told_and_the_failed_ones_last_and_whole(
         ("test_d_thing", "left out", "it is ours"),
     )
     monkeypatch.setattr("imagekit.testing.conforms", found)
-    done = run("check", "easel")
+    done = run("check", "easel", "--all")
     assert done.exit_code == 1
     assert done.output.partition("\nTestEasel\n")[2].splitlines() == [
         "passed          b thing",
@@ -528,6 +528,36 @@ def test_outcomes_are_told_and_the_failed_ones_last_and_whole(
         "verdict": "failed",
         "why": "AssertionError: one\ntwo",
     }
+
+
+def test_only_what_is_wrong_is_told_unless_all_is_asked_for_and_equal_causes_once(
+    toy: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy("", tests=SUITE)
+    why = "AssertionError: a call with {} ended in Broken('asked for {} pictures'): it is willing"
+    given = [(f"test_{one}", "failed", why.format(f"n={n}", n)) for n, one in enumerate("abcd")]
+    found = outcomes(
+        *given,
+        ("test_e", "failed", "KeyError: 'x'"),
+        ("test_f", "left out", "ours"),
+        ("test_g", "left out", "ours"),
+        ("test_h", "passed", ""),
+        ("test_i", "not applicable", "it has none"),
+    )
+    monkeypatch.setattr("imagekit.testing.conforms", found)
+    lines = run("check", "easel").output.partition("\nTestEasel\n")[2].splitlines()
+    assert lines == [
+        "left out        2 tests: f; g: ours",
+        "failed          4 tests: a; b; c; 1 more: --all names them",
+        "    AssertionError: a call with n=0 ended in Broken('asked for 0 pictures'): it is willing",
+        "failed          e",
+        "    KeyError: 'x'",
+        "TestEasel: 1 passed, 1 not applicable, 2 left out, 5 failed",
+    ]
+    told = run("check", "easel", "--all").output
+    assert "passed          h\nnot applicable  i: it has none\n" in told
+    assert "failed          4 tests: a; b; c; d\n" in told
+    assert len(json.loads(run("check", "easel", "--json").stdout)["tests"]) == 9
 
 
 def test_tests_may_stand_elsewhere(
@@ -569,6 +599,57 @@ def test_a_plugin_that_fails_its_tests_is_broken(toy: Callable[..., None]) -> No
     done = run("check", "easel")
     assert done.exit_code == 1
     assert re.search(r"TestEasel: .* [1-9]\d* failed\n", done.output)
+
+
+# A picture through all of it
+
+
+@pytest.fixture
+def untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagekit.testing.conforms", outcomes(("test_a_thing", "passed", "")))
+
+
+@pytest.mark.usefixtures("untested")
+@pytest.mark.parametrize(
+    ("kind", "said", "size"),
+    [
+        ("http", "a grey square of the fake host, by the whole flow; no real host", (256, 256)),
+        ("engine", "the provider drew it itself", (256, 256)),
+    ],
+)
+def test_a_picture_is_saved_that_went_through_all_of_it(
+    kind: str, said: str, size: tuple[int, int], written: Callable[..., Path]
+) -> None:
+    name = f"easel-picture-{kind}"
+    written(*KINDS[kind], name=name)
+    done = run("check", name, "--picture", "out.png")
+    assert done.exit_code == 0, done.output
+    assert f"ok      picture         out.png: {said}" in done.output
+    with Pillow.open("out.png") as picture:
+        assert picture.size == size
+    again = run("check", name, "--picture", "out.png")
+    assert (again.exit_code, "'out.png' is there already" in again.stderr) == (2, True)
+    nowhere = run("check", name, "--picture", "none/out.png")
+    assert (nowhere.exit_code, "there is no folder 'none'" in nowhere.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("untested")
+@pytest.mark.parametrize(
+    ("tests", "why"),
+    [
+        (SUITE, "provider 'easel' gave a 'NoneType'"),
+        (SUITE.partition("class TestEasel")[0], "comes through conformance tests that can be run"),
+        ("", "comes through conformance tests that can be run"),
+    ],
+    ids=["broken", "empty", "none"],
+)
+def test_a_picture_that_does_not_come_is_said(
+    tests: str, why: str, toy: Callable[..., None], tmp_path: Path
+) -> None:
+    toy("", tests=tests)
+    verdict, detail = findings("--picture", "out.png")["picture"]
+    assert (verdict, why in detail) == ("broken", True), detail
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_the_modules_are_those_of_the_command_line() -> None:

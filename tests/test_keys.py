@@ -23,7 +23,7 @@ from imagekit import (
     RetryPolicy,
     TransportError,
 )
-from imagekit._keys import bearer, credential
+from imagekit._keys import bearer, credential, header
 from imagekit.provider import Capabilities, HttpRequest, checkpoint, send
 from imagekit.testing import play
 from toys import Driver, Watcher, Whole, decoded, picture, plugins, spelt
@@ -255,3 +255,15 @@ class TestCredential:
         assert play(bearer("sk")(request)).response == {"authorization": "Bearer sk"}
         with pytest.raises(MissingCredentialError, match="wants an API key"):
             play(bearer(None)(request))
+
+    @pytest.mark.parametrize(
+        ("prefix", "said"), [("", "sk"), ("Token ", "Token sk")], ids=["bare", "prefixed"]
+    )
+    def test_a_header_of_its_own_wants_one_too(self, prefix: str, said: str) -> None:
+        request = HttpRequest("GET", "/x")
+        for key in ("sk", lambda: "sk"):
+            assert play(header("x-easel-key", key, prefix)(request)).response == {
+                "x-easel-key": said
+            }
+        with pytest.raises(MissingCredentialError, match="wants an API key"):
+            play(header("x-easel-key", None, prefix)(request))

@@ -121,6 +121,26 @@ def test_once_there_was_an_answer_nothing_is_for_free(name: str) -> None:
     assert found.value.billed is None
 
 
+@pytest.mark.parametrize(
+    ("url", "whom"),
+    [
+        ("https://me:secret@toy.test/x?key=secret", "toy.test"),
+        ("http://127.0.0.1:9/x", "127.0.0.1:9"),
+    ],
+)
+def test_whoever_could_not_be_reached_is_named_and_nothing_else(url: str, whom: str) -> None:
+    with pytest.raises(ConnectionFailedError) as found, translated():
+        raise httpx.ConnectError("nobody", request=httpx.Request("GET", url))
+    assert str(found.value) == f"no connection was made to {whom}: nobody"
+
+
+def test_one_who_is_not_known_is_not_named() -> None:
+    for request in (None, httpx.Request("GET", "/x")):
+        with pytest.raises(ConnectionFailedError) as found, translated():
+            raise httpx.ConnectError("nobody", request=request)
+        assert str(found.value) == "no connection was made: nobody"
+
+
 def test_an_exception_that_says_nothing_is_named() -> None:
     with pytest.raises(TransportError, match="ReadError"), translated():
         raise httpx.ReadError("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -84,7 +84,14 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
     def authorized(request: HttpRequest) -> Effects[Mapping[str, str]]:
         if endpoint is None or endpoint.authorize is None:
             return {}
-        return _writable((yield from endpoint.authorize(request)))
+        proof = endpoint.authorize(request)
+        if not isinstance(proof, Generator):
+            raise PluginError(
+                "authorize must be a generator (a flow) that returns the headers, and this gave "
+                f"{type(proof).__name__}: give imagekit.provider.header(name, key), or write one "
+                "that asks by `key = yield from credential(key)`"
+            )
+        return _writable((yield from proof))
 
     def resolved(request: HttpRequest) -> Effects[tuple[HttpRequest, Mapping[str, str]]]:
         if endpoint is None and not urlsplit(request.url).scheme:
@@ -116,6 +123,10 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
 
 
 def _writable(credentials: Mapping[str, str]) -> Mapping[str, str]:
+    if not isinstance(credentials, Mapping):
+        raise PluginError(
+            f"authorize must return the headers as a mapping, not {type(credentials).__name__}"
+        )
     # What HTTP forbids is found here, for the library that finds it later quotes the value.
     for name, value in credentials.items():
         if not (value.isascii() and value.isprintable()) or value != value.strip():

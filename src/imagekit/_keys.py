@@ -32,8 +32,10 @@ def credential(key: Key | None) -> Effects[str | None]:
     return found
 
 
-def bearer(key: Key | None) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
-    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`.
+def header(
+    name: str, key: Key | None, prefix: str = ""
+) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
+    """An `Endpoint.authorize` that proves who is calling by one header: *prefix* and the key.
 
     Without a key a call ends in a `MissingCredentialError`.
     """
@@ -42,6 +44,14 @@ def bearer(key: Key | None) -> Callable[[HttpRequest], Effects[Mapping[str, str]
         found = yield from credential(key)
         if found is None:
             raise MissingCredentialError("the provider wants an API key: pass api_key=")
-        return {"authorization": f"Bearer {found}"}
+        return {name: f"{prefix}{found}"}
 
     return authorize
+
+
+def bearer(key: Key | None) -> Callable[[HttpRequest], Effects[Mapping[str, str]]]:
+    """An `Endpoint.authorize` that proves who is calling by `Authorization: Bearer <key>`.
+
+    Without a key a call ends in a `MissingCredentialError`.
+    """
+    return header("authorization", key, "Bearer ")

@@ -146,18 +146,21 @@ def translated(*, answered: bool = False) -> Iterator[None]:
         raise ProtocolError(f"the answer cannot be decoded: {error}") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         # It would carry the request's headers, the key among them, to whoever logs errors.
-        vars(error).pop("_request", None)
-        raise _ours(error, answered=answered) from error
+        request = vars(error).pop("_request", None)
+        raise _ours(error, request, answered=answered) from error
 
 
-def _ours(error: Exception, *, answered: bool) -> TransportError:
+def _ours(error: Exception, request: httpx.Request | None, *, answered: bool) -> TransportError:
     billed: Billed | None = "no" if isinstance(error, NOT_SENT) and not answered else None
     scope = current.get()
     what = str(error) or type(error).__name__
     if scope is not None and scope.left() == 0.0:
         return DeadlineExceededError("the deadline for the call passed", billed=billed)
     if isinstance(error, NOT_SENT):
-        return ConnectionFailedError(f"no connection was made: {what}", billed=billed)
+        # The host and its port alone: what else a URL says may let somebody in.
+        whom = request.url.netloc.decode() if request is not None else ""
+        to = f" to {whom}" if whom else ""
+        return ConnectionFailedError(f"no connection was made{to}: {what}", billed=billed)
     if isinstance(error, httpx.TimeoutException):
         return TransportTimeoutError(f"the answer took too long: {what}", billed=billed)
     return TransportError(f"the connection broke: {what}", billed=billed)

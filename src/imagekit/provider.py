@@ -37,7 +37,7 @@ from ._flow import (
 from ._framing import EventDecoder, ServerSentEvent
 from ._hookspecs import CONTRACT, CallInfo, Config, hookimpl
 from ._http import Endpoint, Framing, HttpRequest, HttpResponse, Key, Part
-from ._keys import bearer, credential
+from ._keys import bearer, credential, header
 from ._media import MediaFacts, extension, facts
 from ._pace import rate_limits, seconds
 from ._prices import Expected, Price, Prices
@@ -102,6 +102,7 @@ __all__ = [
     "extension",
     "facts",
     "gather",
+    "header",
     "hookimpl",
     "merged",
     "notice",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import sys
 import threading
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SECONDS = 10.0
 TESTS = Path("tests", "test_conformance.py")
-UNSAID = "write yours"
+UNSAID = "still to be said"
+NAMED = 3
 _COLOURS = {"passed": "green", "failed": "red"}
 
 
@@ -43,13 +45,22 @@ _COLOURS = {"passed": "green", "failed": "red"}
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Its conformance tests.  [default: tests/test_conformance.py beside its sources]",
 )
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Save a picture that went through all of it, from the fake host of its tests.",
+)
+@click.option("--all", "every", is_flag=True, help="Name every test, also what went well.")
 @click.option("--json", "as_json", is_flag=True, help="Say it in one JSON object.")
-def check(name: str, tests: Path | None, as_json: bool) -> int:
+def check(name: str, tests: Path | None, picture: Path | None, every: bool, as_json: bool) -> int:
     """Look at the installed provider NAME, and run its conformance tests.
 
     Needs no key and no network. Exits with 1 if something is broken or a test fails.
     """
-    shown = _Shown(silent=as_json)
+    if picture is not None:
+        _check_picture(picture)
+    shown = _Shown(silent=as_json, every=every)
     for finding in _seen(name):
         shown.finding(finding)
     if not shown.broken:
@@ -58,18 +69,28 @@ def check(name: str, tests: Path | None, as_json: bool) -> int:
             detail = f"no {TESTS.as_posix()} beside its sources: --tests names it"
             shown.finding(Finding("note", "tests", detail))
         else:
-            _run(name, path, shown)
+            _run(name, path, picture, shown)
+    if picture is not None and "picture" not in [one["what"] for one in shown.findings]:
+        detail = "none was made: it comes through conformance tests that can be run"
+        shown.finding(Finding("broken", "picture", detail))
     if as_json:
         told = {"provider": name, "findings": shown.findings, "tests": shown.outcomes}
         click.echo(json.dumps({"ok": not shown.broken, **told}))
     return 1 if shown.broken else 0
 
 
+def _check_picture(path: Path) -> None:
+    if path.exists():
+        raise click.UsageError(f"--picture {str(path)!r} is there already: name another file")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--picture: there is no folder {str(path.parent)!r}")
+
+
 class _Shown:
     """What was found so far, told as it comes or kept for JSON."""
 
-    def __init__(self, *, silent: bool) -> None:
-        self._silent = silent
+    def __init__(self, *, silent: bool, every: bool) -> None:
+        self._silent, self._every = silent, every
         self.broken = False
         self.findings: list[dict[str, str]] = []
         self.outcomes: list[dict[str, str]] = []
@@ -83,35 +104,53 @@ class _Shown:
             click.echo(f"{mark}  {words['what']:<14}  {words['detail']}")
 
     def suite(self, title: str, outcomes: Iterator[Outcome]) -> None:
-        """Each outcome in a line; those that failed come last, with all that they say."""
-        failed, count = [], Counter[str]()
-        if not self._silent:
-            click.secho(f"\n{title}", bold=True)
+        """What was left out and what failed, those of one cause together; or every outcome."""
+        count = Counter[str]()
+        # By the cause without its numbers and what was asked for; told in the first's words.
+        alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._say("")
+        self._say(click.style(title, bold=True))
         for one in outcomes:
             count[one.verdict] += 1
-            why = [scrubbed(line) for line in one.why.splitlines()]
+            why = "\n".join(scrubbed(line) for line in one.why.splitlines())
             said = {"suite": title, "test": one.test, "verdict": one.verdict}
-            self.outcomes.append({**said, "why": "\n".join(why)})
-            if one.verdict == "failed":
-                failed.append((one.test, why))
-            else:
-                self._row(one.verdict, one.test, "".join(why[:1]))
-        for test, why in failed:
-            self._row("failed", test, "")
-            for line in why:
+            self.outcomes.append({**said, "why": why})
+            if one.verdict in ("left out", "failed"):
+                alike.setdefault((one.verdict, _cause(why)), []).append((one.test, why))
+            elif self._every:
+                self._row(one.verdict, _words(one.test), why.partition("\n")[0])
+        # What failed comes last, with all that it says.
+        for (verdict, _), found in sorted(alike.items(), key=lambda one: one[0][0] == "failed"):
+            named, why = self._named([test for test, _ in found]), found[0][1]
+            self._row(verdict, named, why if verdict == "left out" else "")
+            for line in why.splitlines() if verdict == "failed" else ():
                 self._say(f"    {line}")
-        self.broken |= bool(failed)
+        self.broken |= count["failed"] > 0
         verdicts = ("passed", "not applicable", "left out", "failed")
         self._say(f"{title}: {', '.join(f'{count[one]} {one}' for one in verdicts)}")
 
-    def _row(self, verdict: str, test: str, why: str) -> None:
+    def _named(self, tests: list[str]) -> str:
+        if len(tests) == 1:
+            return _words(tests[0])
+        named = tests if self._every else tests[:NAMED]
+        more = f"; {len(tests) - len(named)} more: --all names them" if tests != named else ""
+        return f"{len(tests)} tests: {'; '.join(map(_words, named))}{more}"
+
+    def _row(self, verdict: str, what: str, why: str) -> None:
         mark = click.style(f"{verdict:<14}", fg=_COLOURS.get(verdict, "yellow"))
-        words = test.removeprefix("test_").replace("_", " ")
-        self._say(f"{mark}  {words}" + (f": {why}" if why else ""))
+        self._say(f"{mark}  {what}" + (f": {why}" if why else ""))
 
     def _say(self, line: str) -> None:
         if not self._silent:
             click.echo(line)
+
+
+def _words(test: str) -> str:
+    return test.removeprefix("test_").replace("_", " ")
+
+
+def _cause(why: str) -> str:
+    return re.sub(r"\d+", "0", re.sub(r"\ba call with .*? ended in\b", "a call ended in", why))
 
 
 def _one(name: str) -> Found:
@@ -154,9 +193,14 @@ def _seen(name: str) -> Iterator[Finding]:
         try:
             yield from _within(lambda look=look: list(look()))  # type: ignore[misc]
         except Exception as error:  # whatever a plugin raises is what is wrong with it
-            why = str(error) if isinstance(error, ImagekitError) else repr(error)
-            yield Finding("broken", what, why)
+            yield Finding("broken", what, _why(error))
     yield from _package(one)
+
+
+def _why(error: Exception) -> str:
+    from .._errors import ImagekitError
+
+    return str(error) if isinstance(error, ImagekitError) else repr(error)
 
 
 def _within(work: Callable[[], T]) -> T:
@@ -252,6 +296,7 @@ def _package(one: Found) -> Iterator[Finding]:
         words
         for wanting, words in (
             (not str(about.get("description", "")).strip(), "no README"),
+            (UNSAID in str(about.get("description")).lower(), f"its README has {UNSAID!r} in it"),
             (not about.get("summary"), "no description"),
             (UNSAID in str(about.get("summary")), f"its description still says {UNSAID!r}"),
             (not needs, "it does not ask for imagekit"),
@@ -276,7 +321,7 @@ def _beside(one: Found) -> Path | None:
     return None
 
 
-def _run(name: str, path: Path, shown: _Shown) -> None:
+def _run(name: str, path: Path, picture: Path | None, shown: _Shown) -> None:
     from ..testing import conforms
 
     if find_spec("PIL") is None:
@@ -293,6 +338,24 @@ def _run(name: str, path: Path, shown: _Shown) -> None:
         shown.finding(Finding("broken", "tests", detail))
     for suite in suites:
         shown.suite(suite.__name__, conforms(suite))
+    if picture is not None and suites:
+        shown.finding(_pictured(suites[0], picture))
+
+
+def _pictured(suite: type[ProviderSuite], path: Path) -> Finding:
+    """Save to *path* what the provider of *suite* makes of what its own host gives."""
+    from ..testing._bench import png
+
+    try:
+        # Large enough to be looked at.
+        came = suite().bench(png(160, 256, 256)).ask()
+        came.pictures().image.save(path, overwrite=False)
+    except Exception as error:  # whatever a plugin or its host raises is why there is none
+        return Finding("broken", "picture", _why(error))
+    if "pictures" in suite.host.absent:
+        return Finding("ok", "picture", f"{path}: the provider drew it itself")
+    detail = f"{path}: a grey square of the fake host, by the whole flow; no real host was asked"
+    return Finding("ok", "picture", detail)
 
 
 def _suites(name: str, path: Path) -> list[type[ProviderSuite]]:

@@ -21,6 +21,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # What the templates call whatever is put in its place.
 _URL, _DAY = "https://api.acme.example/v1", "2000-01-01"
 _KEYED, _KEY = "NEEDS_KEY = True", 'api_key_env = "ACME_API_KEY"\n'
+# Another each, so that the pictures of two that are made in one folder do not meet.
+_PROMPTS = {"engine": "a red bicycle", "http": "a blue bicycle", "row": "a green bicycle"}
 _EXPORT = "$ export ACME_API_KEY=…\n"
 _WORDS = re.compile(
     "|".join(map(re.escape, (_URL, _DAY, _KEYED, _KEY, _EXPORT, "imagekit_acme", "ACME", "acme")))
@@ -52,12 +54,13 @@ def new(name: str, http: str | None, row: str | None, folder: Path, force: bool)
         _check_url(url, "--http" if row is None else "--row")
     if not force:
         _check_free(name)
-    template = _template("http" if http is not None else "row" if row is not None else "engine")
+    kind = "http" if http is not None else "row" if row is not None else "engine"
+    template = _template(kind)
     target = folder / f"imagekit-{name}"
     written = _write(template, target, _meanings(name, url))
     click.echo(f"wrote {target}: {', '.join(written)}")
     click.echo("next:")
-    for step in _steps(name, target, url):
+    for step in _steps(name, target, url, _PROMPTS[kind]):
         click.echo(f"  {step}")
 
 
@@ -177,9 +180,9 @@ def _meant(text: str, meanings: Mapping[str, str]) -> str:
     return _WORDS.sub(lambda found: meanings[found[0]], text)
 
 
-def _steps(name: str, target: Path, url: str | None) -> Iterator[str]:
+def _steps(name: str, target: Path, url: str | None, prompt: str) -> Iterator[str]:
     yield f"pip install -e {shlex.quote(str(target))}"
     yield f"imagekit plugin check {name}"
     if _is_keyed(url):
         yield f"export {name.upper().replace('-', '_')}_API_KEY=…"
-    yield f'imagekit generate "a red bicycle" -p {name}'
+    yield f'imagekit generate "{prompt}" -p {name}'

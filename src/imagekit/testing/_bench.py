@@ -48,6 +48,14 @@ def mask(edit_where: str, width: int = 16, height: int = 16) -> Mask:
     return Mask(out.getvalue(), edit_where=edit_where)  # type: ignore[arg-type]
 
 
+class _AtOnce(RetryPolicy):
+    """Every wait that is asked for is waited out, in no time."""
+
+    def delay(self, attempt: int, asked: float | None) -> float:
+        """None at all."""
+        return 0.0
+
+
 @dataclass
 class Came:
     """What came of a call: a response or an error, and the events where it was streamed."""
@@ -111,7 +119,7 @@ class Bench:
             "base_url": self.base_url,
             "settings": self.settings,
             "plugins": self._plugins(),
-            "retry": RetryPolicy(retries=1, base=0.0, patience=0.0),
+            "retry": _AtOnce(retries=1, base=0.0, patience=0.0),
             "env": {},
             "config": False,
             "capabilities": False,
@@ -133,18 +141,24 @@ class Bench:
         return AsyncClient(**wire, **self.arguments(**also))
 
     def call(self, verb: Callable[[Client], Any], **also: Any) -> Any:
-        """What *verb* makes of a blocking client."""
-        with self.client(**also) as client:
-            return verb(client)
+        """What *verb* makes of a blocking client; an AssertionError where the host fell over."""
+        try:
+            with self.client(**also) as client:
+                return verb(client)
+        finally:
+            self.host.stands()
 
     def async_call(self, verb: Callable[[AsyncClient], Awaitable[Any]], **also: Any) -> Any:
-        """What *verb* makes of an async client."""
+        """What *verb* makes of an async client; an AssertionError where the host fell over."""
 
         async def main() -> Any:
             async with self.async_client(**also) as client:
                 return await verb(client)
 
-        return anyio.run(main)
+        try:
+            return anyio.run(main)
+        finally:
+            self.host.stands()
 
     def ask(
         self,

@@ -8,11 +8,13 @@ import hashlib
 import io
 import json
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -216,7 +218,8 @@ class Host:
     * `settings`: what the provider's settings have to say so that it is met; for an engine in this
       process, itself.
 
-    `bend` is what a test makes of each answer on its way; None leaves it.
+    `bend` is what a test makes of each answer on its way; None leaves it. An exception in `answer`
+    or `troubled` ends the test, and is told as what it is.
     """
 
     absent: ClassVar[Mapping[str, str]] = {}
@@ -229,6 +232,8 @@ class Host:
         self.fault: Fault | None = None
         self.bend: Callable[[Asked, Reply], Reply] | None = None
         self.opened = self.closed = 0
+        self.bent = False
+        self._fell: tuple[str, Exception] | None = None
         self.shelf: dict[str, bytes] = {}
         self._lock = threading.RLock()
 
@@ -238,11 +243,18 @@ class Host:
         return {}
 
     def answer(self, asked: Asked, scene: Scene) -> Reply:
-        """The answer when all is well."""
-        raise NotImplementedError
+        """The answer when all is well; to what it does not know, one that says so."""
+        raise NotImplementedError("write answer(self, asked, scene), in the words of its wire")
 
     def troubled(self, asked: Asked, trouble: Trouble) -> Reply:
-        """The answer in *trouble*."""
+        """The answer in *trouble*, in the words of the wire; it may ask to wait by `retry-after`.
+
+        There are seven, each with its usual status: `authentication` (401, the key is wrong),
+        `permission` (403, it may not do this), `rate_limit` (429, too much at once), `quota` (402,
+        the money is used up), `invalid` (400, the request is wrong), `moderation` (400, the prompt
+        is against the rules) and `unavailable` (503, overloaded or broken). As long as nobody
+        writes it the body is `{"error": {"code": trouble, "message": ...}}`.
+        """
         said = {"error": {"code": trouble, "message": f"the host says: {trouble}"}}
         headers = {"content-type": "application/json"}
         return HttpResponse(STATUSES[trouble], headers, json.dumps(said).encode())
@@ -254,8 +266,35 @@ class Host:
             if asked.url in self.shelf:
                 return HttpResponse(200, {"content-type": "image/png"}, self.shelf[asked.url])
             if self.scene.trouble is not None:
-                return self.troubled(asked, self.scene.trouble)
-            return self.answer(asked, self.scene)
+                return self.refuse(asked, self.scene.trouble)
+            return self._given("answer", lambda: self.answer(asked, self.scene))
+
+    def refuse(self, asked: Asked, trouble: Trouble) -> Reply:
+        """What it answers in *trouble*."""
+        return self._given("troubled", lambda: self.troubled(asked, trouble))
+
+    def stands(self) -> None:
+        """Raise an AssertionError where it fell over, whatever the call came to."""
+        if self._fell is not None:
+            told, error = self._fell
+            raise AssertionError(told) from error
+
+    def _given(self, name: str, reply: Callable[[], Reply]) -> Reply:
+        try:
+            found = reply()
+        except Exception as error:
+            self._falls(f"{name}() raised {_named(error)} ({_place(error)})", error)
+            raise
+        if not isinstance(found, Reply):
+            wrong = TypeError(f"{name}() gave {found!r}, and no HttpResponse or Streamed")
+            self._falls(str(wrong), wrong)
+            raise wrong
+        return found
+
+    def _falls(self, why: str, error: Exception) -> None:
+        # Who is asked for what a bent answer spoke of is not to blame.
+        if self._fell is None and not self.bent:
+            self._fell = f"your host's {why}", error
 
     def note(self, name: str, **values: Any) -> Asked:
         """Note a call into an engine in this process."""
@@ -277,6 +316,18 @@ class Nobody(Host):
     absent: ClassVar[Mapping[str, str]] = dict.fromkeys(
         (*STATUSES, "resume", "pictures"), "it draws by itself, and asks nobody"
     )
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _place(error: Exception) -> str:
+    """Where in the host's own file *error* is from."""
+    # The first two are of this file: who asked, and how.
+    frames = traceback.extract_tb(error.__traceback__)[2:]
+    where = [one for one in frames if one.filename == frames[0].filename][-1]
+    return f"{Path(where.filename).name}:{where.lineno}"
 
 
 def _is_secret(name: str) -> bool:

@@ -265,9 +265,7 @@ def pictures_of(asked: Asked) -> list[Any]:
 
 def _sent(asked: Asked) -> Iterator[Any]:
     kind = asked.headers.get("content-type", "")
-    if not asked.body:
-        return
-    if "json" in kind:
+    if asked.body and "json" in kind:
         yield from _opened(asked.json())
     elif kind.startswith(("multipart/", "application/x-www-form-urlencoded")):
         for one in asked.form():

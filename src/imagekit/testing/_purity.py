@@ -14,12 +14,13 @@ from typing import Any
 from unittest import mock
 
 from .._flow import Call as Work
-from .._flow import Emit, Open, Send, Sleep, at_once, proper
+from .._flow import Gather, Open, Send, at_once, proper
 from .._hookspecs import Config
 from .._prepared import checked, prepared
 from .._request import ImageRequest
 from ._bench import Bench
 from ._ground import Ground
+from ._play import play
 
 _FORBIDDEN = (
     (socket.socket, "connect", "opens a connection"),
@@ -130,16 +131,8 @@ class Purity(Ground):
         able = bench.able()
         wanted = {**bench.fields, **self.usual(), "model": self.model}
         request, _ = checked(ImageRequest(**wanted), able, self.provider)
-        flow = prepared(request, able, self.provider)
-        reply: Any = None
-        while True:
-            try:
-                effect = flow.send(reply)
-            except StopIteration as stop:
-                found: ImageRequest = stop.value
-                return found
-            assert isinstance(effect, Work)
-            reply = at_once(effect.function())
+        found: ImageRequest = play(prepared(request, able, self.provider)).response
+        return found
 
 
 def _up_to_the_network(
@@ -155,15 +148,10 @@ def _up_to_the_network(
             with _nothing_done("a flow") if watched else nullcontext():
                 effect = proper(flow.send(reply))
             reply = None
-            match effect:
-                case Work(function):
-                    reply = at_once(function())
-                case Emit() | Sleep():
-                    pass
-                case Send() | Open():
-                    break
-                case _:
-                    pass
+            if isinstance(effect, Work):
+                reply = at_once(effect.function())
+            elif isinstance(effect, Send | Open | Gather):
+                break
     except StopIteration:
         return None
     try:

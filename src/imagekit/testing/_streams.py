@@ -12,6 +12,7 @@ import anyio.lowlevel
 from .._client import AsyncClient, Client
 from .._errors import PluginError, TransportError, TruncatedStreamError
 from .._events import Completed, ImageEvent, ImageFailed, ImageReady, PartialImage
+from .._flow import Open
 from .._media import facts
 from .._request import ImageRequest
 from ._bench import WAYS, Bench, Came, Way
@@ -55,6 +56,30 @@ class Streams(Given):
             assert sorted(ends) == list(range(len(came.response.slots))), (
                 f"{way}: the slots that end are {ends}, and there are {len(came.response.slots)}"
             )
+
+    def test_a_stream_is_answered_by_a_stream(self) -> None:
+        """The host of a provider that opens a stream gives one, and says of what type it is."""
+        self.streaming()
+        self.wired()
+        bench = self._showing()
+        replies = heard(bench)
+        self._shown(bench, STREAMED[0])
+        effects = [one for trace in bench.traces for one in trace.effects]
+        framings = [one.framing for one in effects if isinstance(one, Open)]
+        if not framings:
+            self.not_applicable("it opens no stream")
+        found = [one for one in replies if isinstance(one, Streamed)]
+        assert found, (
+            "the capabilities say streaming, and the host's answer to a stream was not a Streamed "
+            f"but {replies}: give Streamed(pieces, headers) where a stream is asked for"
+        )
+        kind = found[-1].headers.get("content-type", "")
+        wanted = "text/event-stream" if framings[-1] == "events" else ""
+        assert kind and wanted in kind, (
+            "the capabilities say streaming, and the host's answer to a stream was not of type "
+            f"{wanted or 'anything'}, but of {kind or 'none'}: give Streamed a content-type, "
+            "headers={'content-type': ...}"
+        )
 
     def test_previews_come_before_their_picture(self) -> None:
         """Once a flow has shown a slot's picture it shows no preview of it any more."""

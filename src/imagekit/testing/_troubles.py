@@ -21,7 +21,7 @@ from .._errors import (
 from .._http import HttpResponse
 from ._bench import WAYS, Bench
 from ._given import Given, body_of, heard, texts
-from ._host import Asked, Reply, Trouble
+from ._host import Asked, Host, Reply, Trouble
 
 # As the base of all hosts says it, and as nobody expects it.
 _ODD_BODIES = (
@@ -92,6 +92,7 @@ class Troubles(Given):
             words = _words(reply)
             assert not words or any(one in str(error) for one in words), (
                 f"{trouble}: the host said {words}, and the error only {str(error)!r}"
+                f"{self._unwritten()}"
             )
 
     def test_a_refusal_before_the_work_costs_nothing(self) -> None:
@@ -157,8 +158,17 @@ class Troubles(Given):
             came = self.bench(trouble=trouble).ask(way=way, **self.usual())
             assert isinstance(came.error, kind), (
                 f"{way}: the host is in trouble ({trouble}), and the call came to "
-                f"{came.error or came.response!r}: raise a {kind.__name__}"
+                f"{came.error or came.response!r}: raise a {kind.__name__}{self._unwritten()}"
             )
+
+    def _unwritten(self) -> str:
+        """What to do where a trouble is answered as no wire of the provider's would."""
+        if self.host.troubled is not Host.troubled:
+            return ""
+        return (
+            "; and your host has no troubled(), so that the trouble was not said in the words of "
+            "its wire: write Host.troubled, whose docstring names all seven"
+        )
 
     def _troubles(self) -> list[tuple[Trouble, ImagekitError, Reply]]:
         """Each trouble that this wire knows: its error, and the answer that it is made of."""

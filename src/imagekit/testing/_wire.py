@@ -44,7 +44,9 @@ def _answered(host: Host, request: httpx.Request, body: bytes) -> httpx.Response
     asked = Asked(request.method, str(request.url), dict(request.headers), body)
     reply = host.reply(asked)
     if host.bend is not None:
-        reply = host.bend(asked, reply)
+        sent = reply
+        reply = host.bend(asked, sent)
+        host.bent |= reply is not sent
     if host.fault == "silence":
         raise httpx.ReadTimeout("nothing came any more", request=request)
     pieces = _Pieces(host, request, *_cut(reply, host.fault))
@@ -68,7 +70,6 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
         self, host: Host, request: httpx.Request, pieces: tuple[bytes, ...], breaks: bool
     ) -> None:
         self._host, self._request, self._pieces, self._breaks = host, request, pieces, breaks
-        self._closed = False
         host.opened += 1
 
     def __iter__(self) -> Iterator[bytes]:
@@ -81,9 +82,7 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._host.closed += 1
+        self._host.closed += 1
 
     async def aclose(self) -> None:
         self.close()

@@ -14,6 +14,7 @@ from imagekit import provider as door
 from ._making import Making
 from ._studio import Studio
 
+imagekit_contract = 1
 TABLES = door.tables("imagekit_diffusers", "capabilities.toml")
 NEEDS = ("torch", "diffusers", "transformers")
 REMEDY = (

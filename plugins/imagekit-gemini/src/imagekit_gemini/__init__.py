@@ -14,6 +14,7 @@ from imagekit import ImageRequest, provider
 
 from ._answer import Came, error_from
 
+imagekit_contract = 1
 # What google-genai 3.4.0 for Python asks by itself, and the order in which it looks for a key.
 BASE_URL = "https://generativelanguage.googleapis.com/v1"
 KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")

@@ -34,6 +34,8 @@ from ._notices import WHOLE, emulated
 from ._row import set_up
 from .compatible import CompatibleImages
 
+imagekit_contract = 1
+
 
 def _answered(request: ImageRequest, answer: HttpResponse) -> Flow:
     # Some servers answer a plain body to a request for a stream, or a stream under a plain type.

@@ -31,6 +31,8 @@ from ._responses_answer import Body, decode
 from ._responses_request import encode
 from ._responses_stream import streamed
 
+imagekit_contract = 1
+
 
 class OpenAIResponses(Batching):
     """The Responses API of OpenAI, or of a server that speaks it."""

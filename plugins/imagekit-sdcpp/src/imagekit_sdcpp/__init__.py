@@ -14,6 +14,7 @@ from imagekit import provider as core
 from ._answer import differences, finished, refused, table
 from ._request import asked_of, body
 
+imagekit_contract = 1
 # Where the server listens unless told otherwise (its runtime.cpp, 2026-11-21).
 BASE_URL = "http://127.0.0.1:1234"
 TABLES = core.tables("imagekit_sdcpp", "capabilities.toml")

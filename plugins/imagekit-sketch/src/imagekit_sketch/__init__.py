@@ -38,6 +38,7 @@ from ._formats import decode, encode
 from ._painter import compose, paint_over, render, to_svg, vary
 from ._scene import Scene
 
+imagekit_contract = 1
 MODEL = "sketch-1"
 TABLES = tables("imagekit_sketch", "capabilities.toml")
 SIDE = 1024

@@ -39,6 +39,7 @@ from imagekit.provider import (
     tables,
 )
 
+imagekit_contract = 1
 BASE_URL = "https://api.stability.ai/v2beta/stable-image"
 NO_KEY = "no API key: set STABILITY_API_KEY, or pass api_key="
 # Sent, and shown in the response, where a call names no model (2026-11-21).
