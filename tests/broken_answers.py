@@ -58,7 +58,7 @@ from imagekit.provider import (
     settings,
     sleep,
 )
-from imagekit.testing import Asked, Reply, Trouble
+from imagekit.testing import Asked, Reply, Scene, Streamed, Trouble
 
 PLACEHOLDER = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -526,7 +526,20 @@ class Held(GoodHost):
         return {"host": self}
 
 
+class Untyped(GoodHost):
+    def streamed(self, id: str, wanted: Mapping[str, Any], scene: Scene) -> Reply:
+        found = super().streamed(id, wanted, scene)
+        assert isinstance(found, Streamed)
+        return Streamed(found.pieces)
+
+
 STREAMS = (
+    broken(
+        "has a host that says no type",
+        "a_stream_is_answered_by_a_stream",
+        of=StreamingSuite,
+        host=Untyped,
+    ),
     broken(
         "tells twice",
         "each_slot_ends_once_in_the_flows_own_words",

@@ -444,8 +444,8 @@ def test_what_a_package_lacks_is_said(toy: Callable[..., None]) -> None:
     said = findings()["package"]
     assert said == (
         "note",
-        "its description still says 'still to be said'; it does not ask for imagekit; no end to the "
-        "versions of imagekit; no license",
+        "its description still says 'still to be said'; it does not ask for imagekit; no end to "
+        "the versions of imagekit; no license",
     )
 
 
@@ -455,6 +455,14 @@ def test_a_package_that_lacks_nothing_is_ok(toy: Callable[..., None], tmp_path: 
     text = (info / "METADATA").read_text()
     (info / "METADATA").write_text(text.replace("Name:", "License-Expression: MIT\nName:"))
     assert findings()["package"] == ("ok", "needs imagekit<0.2")
+
+
+def test_a_readme_that_is_not_written_is_said(toy: Callable[..., None], tmp_path: Path) -> None:
+    toy("")
+    (info,) = (tmp_path / "toys/src").glob("*.dist-info")
+    text = (info / "METADATA").read_text()
+    (info / "METADATA").write_text(text.replace("It is a toy.", "Still to be said: whose it is."))
+    assert findings()["package"] == ("note", "its README has 'still to be said' in it; no license")
 
 
 def test_a_plugin_of_no_distribution_is_said(
@@ -534,11 +542,13 @@ def test_only_what_is_wrong_is_told_unless_all_is_asked_for_and_equal_causes_onc
     toy: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy("", tests=SUITE)
-    why = "AssertionError: a call with {} ended in Broken('asked for {} pictures'): it is willing"
+    why = "AssertionError: a call with {} ended in OddError('asked for {} pictures'): willing"
     given = [(f"test_{one}", "failed", why.format(f"n={n}", n)) for n, one in enumerate("abcd")]
     found = outcomes(
         *given,
         ("test_e", "failed", "KeyError: 'x'"),
+        ("test_j", "failed", "AssertionError: a plan came to OddError('asked for 7 pictures')"),
+        ("test_k", "failed", "OddError: asked for 1 pictures"),
         ("test_f", "left out", "ours"),
         ("test_g", "left out", "ours"),
         ("test_h", "passed", ""),
@@ -548,16 +558,16 @@ def test_only_what_is_wrong_is_told_unless_all_is_asked_for_and_equal_causes_onc
     lines = run("check", "easel").output.partition("\nTestEasel\n")[2].splitlines()
     assert lines == [
         "left out        2 tests: f; g: ours",
-        "failed          4 tests: a; b; c; 1 more: --all names them",
-        "    AssertionError: a call with n=0 ended in Broken('asked for 0 pictures'): it is willing",
+        "failed          6 tests: a; b; c; 3 more: --all names them",
+        "    AssertionError: a call with n=0 ended in OddError('asked for 0 pictures'): willing",
         "failed          e",
         "    KeyError: 'x'",
-        "TestEasel: 1 passed, 1 not applicable, 2 left out, 5 failed",
+        "TestEasel: 1 passed, 1 not applicable, 2 left out, 7 failed",
     ]
     told = run("check", "easel", "--all").output
     assert "passed          h\nnot applicable  i: it has none\n" in told
-    assert "failed          4 tests: a; b; c; d\n" in told
-    assert len(json.loads(run("check", "easel", "--json").stdout)["tests"]) == 9
+    assert "failed          d\n    AssertionError: a call with n=3 ended" in told
+    assert len(json.loads(run("check", "easel", "--json").stdout)["tests"]) == 11
 
 
 def test_tests_may_stand_elsewhere(
@@ -637,7 +647,7 @@ def test_a_picture_is_saved_that_went_through_all_of_it(
 @pytest.mark.parametrize(
     ("tests", "why"),
     [
-        (SUITE, "provider 'easel' gave a 'NoneType'"),
+        (SUITE, "a flow may yield effects only"),
         (SUITE.partition("class TestEasel")[0], "comes through conformance tests that can be run"),
         ("", "comes through conformance tests that can be run"),
     ],

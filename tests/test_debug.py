@@ -232,8 +232,8 @@ def test_each_attempt_and_each_error_is_shown(driver: Driver) -> None:
     heads = [line for line in lines if line.startswith("[") and "<-" in line]
     assert heads == [
         "[1] <- 429, after a while",
-        "[2] <- ConnectionFailedError: no connection was made: nobody there",
-        "[3] <- ConnectionFailedError: no connection was made: nobody there",
+        "[2] <- ConnectionFailedError: no connection was made to toy.test: nobody there",
+        "[3] <- ConnectionFailedError: no connection was made to toy.test: nobody there",
     ]
     assert "    slow down" in lines
     assert lines[-1] == "raised ConnectionFailedError"

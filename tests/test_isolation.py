@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from imagekit import (
     Profile,
     ProviderUnavailableError,
     UnknownProviderError,
+    _plugins,
 )
 from imagekit._cli import _looked
 from imagekit._cli._main import cli
@@ -698,3 +701,56 @@ def test_with_no_plugin_the_list_says_what_to_install(monkeypatch: pytest.Monkey
     result = run("plugin", "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "pip install imagekit-sketch" in result.stderr
+
+
+# What is wrong before anything is imported
+
+
+def test_a_list_that_cannot_be_read_keeps_nobody_from_the_others(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("good", GOOD, dist="good-dist")
+    # What stands behind another of its name on the path is nobody's.
+    shutil.copytree(install._folder, behind := install._folder.parent / "behind")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(behind)])
+    install("broken", GOOD, dist="toy-dist")
+    info = next(install._folder.glob("toy_dist-*"))
+    (info / "entry_points.txt").write_text("[imagekit.providers]\nno list at all\n")
+    install.forget()
+    assert [one.name for one in installed() if one.distribution == "good-dist"] == ["good"]
+    with imagekit.Client(config=False) as client:
+        assert client.generate("a boat", provider="good").ok
+    result = run("doctor")
+    [line] = lines(result, "toy-dist")
+    assert line.startswith("broken")
+    assert "toy-dist 1.2: its list of entry points cannot be read" in line
+    assert lines(result, "good")[0].startswith("ok")
+    assert run("providers").exit_code == run("plugin", "list").exit_code == 0
+
+
+def test_a_list_that_can_be_read_is_told_of_by_nobody(install: Install) -> None:
+    install("good", GOOD, dist="good-dist")
+    assert _plugins.unreadable() == ()
+
+
+@pytest.mark.parametrize("module", ["not a module!!", "toy-broken", "toy_broken:"])
+def test_an_entry_point_that_names_no_module_says_so(install: Install, module: str) -> None:
+    install("broken", GOOD, dist="toy-dist")
+    info = next(install._folder.glob("toy_dist-*"))
+    (info / "entry_points.txt").write_text(f"[imagekit.providers]\nbroken = {module}\n")
+    install.forget()
+    [line] = lines(run("doctor"), "broken")
+    assert f"its entry point says {module!r}, which names no module" in line
+
+
+def test_an_interrupt_of_its_own_is_the_plugins_fault(install: Install) -> None:
+    install("broken", "raise KeyboardInterrupt", dist="toy-dist")
+    [line] = lines(run("doctor"), "broken")
+    assert "provider 'broken' raised KeyboardInterrupt; upgrade or uninstall toy-dist 1.2" in line
+
+
+def test_a_plugin_that_says_much_has_a_line_all_the_same(install: Install) -> None:
+    much = GOOD.replace("Capabilities()", "Capabilities(model='x' * 10_000_000)")
+    install("much", much, dist="toy-dist")
+    [line] = lines(run("doctor"), "much")
+    assert len(line) < 1200

@@ -42,6 +42,8 @@ from imagekit import (
 )
 from imagekit._hookspecs import CallInfo
 from imagekit.observers import CostRow, LogCalls, RecordCosts, TraceCalls
+from imagekit.observers._traced import _failure
+from imagekit.observers._words import told
 from imagekit.provider import (
     Capabilities,
     Endpoint,
@@ -904,3 +906,15 @@ def test_the_default_client_takes_observers(monkeypatch: pytest.MonkeyPatch) -> 
         assert [row.calls for row in costs.rows] == [1]
     finally:
         imagekit.configure()
+
+
+@pytest.mark.parametrize("said", ["a boat is too rude", "x" * 81, "two\nlines"])
+def test_what_a_provider_says_in_a_code_is_content(said: str) -> None:
+    error = imagekit.ContentRejectedError(
+        "no", code=said, request_id=said, categories=(said, "violence")
+    )
+    assert said not in told(error, content=False)
+    assert "violence" in told(error, content=False)
+    assert "imagekit.error.code" not in _failure(error)
+    error.code = "content_policy"
+    assert _failure(error)["imagekit.error.code"] == "content_policy"

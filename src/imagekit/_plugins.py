@@ -77,7 +77,11 @@ def installed() -> tuple[Found, ...]:
 
 
 def _points() -> list[Any]:
-    return list(NamedExtensionManager[Any](GROUP, names=[]).list_entry_points())
+    try:
+        return list(NamedExtensionManager[Any](GROUP, names=[]).list_entry_points())
+    except Exception:
+        # One whose list cannot be read keeps stevedore from all of them.
+        return [point for point, _, _ in _listed(tuple(sys.path))[0]]
 
 
 @lru_cache(maxsize=4)
@@ -87,12 +91,47 @@ def _owners(
     # stevedore's cache loses which distribution an entry point is from.
     from importlib import metadata
 
+    try:
+        all_of_them = metadata.entry_points(group=GROUP)
+        owned = [(one, one.dist.name, one.dist.version) for one in all_of_them if one.dist]
+    except Exception:
+        owned = list(_listed(path)[0])
     found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for point in metadata.entry_points(group=GROUP):
-        if point.dist is not None:
-            known = (point.name, point.value)
-            found[known] = (*found.get(known, ()), (point.dist.name, point.dist.version))
+    for point, name, release in owned:
+        known = (point.name, point.value)
+        found[known] = (*found.get(known, ()), (name, release))
     return found
+
+
+def unreadable() -> tuple[tuple[str, str], ...]:
+    """The installed distributions whose lists of entry points cannot be read, each with why."""
+    from importlib import metadata
+
+    try:
+        metadata.entry_points(group=GROUP)
+    except Exception:
+        return _listed(tuple(sys.path))[1]
+    return ()
+
+
+@lru_cache(maxsize=4)
+def _listed(
+    path: tuple[str, ...],
+) -> tuple[tuple[tuple[Any, str, str], ...], tuple[tuple[str, str], ...]]:
+    """Our entry points, each with its distribution's name and version; and `unreadable`."""
+    from importlib import metadata
+
+    found, wrong, known = [], [], set()
+    for one in metadata.distributions():
+        name, release = one.metadata["Name"] or "?", one.version or "?"
+        if name in known:  # what stands behind another of its name on the path is not used
+            continue
+        known.add(name)
+        try:
+            found += [(point, name, release) for point in one.entry_points if point.group == GROUP]
+        except Exception as error:
+            wrong.append((f"{name} {release}", said(error)))
+    return tuple(found), tuple(wrong)
 
 
 def names() -> tuple[str, ...]:
@@ -314,10 +353,10 @@ def _load(name: str, known: tuple[str, ...]) -> pluggy.PluginManager:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        newer = _newer(error, found)
-        raise PluginError(
-            f"provider {name!r} does not import: {newer or said(error) + remedy(name)}"
-        ) from error
+        why = _newer(error, found) or said(error) + remedy(name)
+        if not re.fullmatch(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?", found.module):
+            why = f"its entry point says {found.module[:80]!r}, which names no module{remedy(name)}"
+        raise PluginError(f"provider {name!r} does not import: {why}") from error
     with blamed(name, "cannot be looked at"):
         _of_today(plugin, found)
         _only_builds(plugin, found)

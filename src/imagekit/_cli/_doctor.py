@@ -186,6 +186,11 @@ def _settings(found: Said) -> Iterator[Finding]:
 
 def _providers(client: Client) -> Iterator[Finding]:
     """Each provider: built, asked what it can do, and not asked for anything else."""
+    from .._plugins import unreadable
+
+    for whose, why in unreadable():
+        detail = f"{whose}: its list of entry points cannot be read: {why}; reinstall or uninstall"
+        yield Finding("broken", whose.partition(" ")[0], detail)
     known = seen(client)
     if not known:
         detail = "none is installed; `pip install imagekit-sketch` needs no key"

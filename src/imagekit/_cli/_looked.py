@@ -10,6 +10,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from .._errors import PluginError
+
 if TYPE_CHECKING:
     from .._client import Client
     from .._plugins import Found
@@ -19,6 +21,8 @@ State = Literal["ok", "not set up", "hidden", "disabled", "broken"]
 
 # Seconds that a plugin has to be imported, built and asked what it can do.
 LIMIT = 5.0
+# Characters that are told of what a plugin says.
+MOST = 1000
 
 
 class TooSlow(Exception):  # noqa: N818  # no error of ours: it says what became of a look
@@ -47,6 +51,8 @@ def side_by_side(looks: Mapping[str, Callable[[], T]]) -> dict[str, T | Exceptio
             came[name] = one()
         except Exception as error:
             came[name] = error
+        except BaseException as error:  # no Ctrl-C is told to a thread: it is the plugin's own
+            came[name] = PluginError(f"provider {name!r} raised {type(error).__name__}")
 
     threads = [
         threading.Thread(target=look, args=given, daemon=True, name=f"imagekit looks at {given[0]}")
@@ -60,6 +66,11 @@ def side_by_side(looks: Mapping[str, Callable[[], T]]) -> dict[str, T | Exceptio
             thread.join(max(0.0, until - time.monotonic()))
     late = TooSlow(f"gave no answer within {LIMIT:g} s: it hangs, or is very slow")
     return {name: came.get(name, late) for name in looks}
+
+
+def brief(words: str) -> str:
+    """*words* as far as they have room in a line."""
+    return words if len(words) <= MOST else f"{words[:MOST]}…"
 
 
 def seen(client: Client) -> list[Seen]:
@@ -86,9 +97,9 @@ def seen(client: Client) -> list[Seen]:
             continue
         answer = came[one.name]
         if isinstance(answer, Exception):
-            told[one] = Seen(one, "broken", f"{answer}{remedy(one.name)}")
+            told[one] = Seen(one, "broken", f"{brief(str(answer))}{remedy(one.name)}")
         else:
-            told[one] = Seen(one, answer.state, answer.detail, answer.contract)
+            told[one] = Seen(one, answer.state, brief(answer.detail), answer.contract)
     return [told[one] for one in all_of_them]
 
 

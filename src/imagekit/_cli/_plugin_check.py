@@ -35,6 +35,7 @@ SECONDS = 10.0
 TESTS = Path("tests", "test_conformance.py")
 UNSAID = "still to be said"
 NAMED = 3
+_QUOTED = re.compile(r"\b(\w+Error)\((['\"])(.*?)\2\)", re.DOTALL)
 _COLOURS = {"passed": "green", "failed": "red"}
 
 
@@ -106,7 +107,7 @@ class _Shown:
     def suite(self, title: str, outcomes: Iterator[Outcome]) -> None:
         """What was left out and what failed, those of one cause together; or every outcome."""
         count = Counter[str]()
-        # By the cause without its numbers and what was asked for; told in the first's words.
+        # By the cause, and told in the first's words; where all are asked for, each by itself.
         alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self._say("")
         self._say(click.style(title, bold=True))
@@ -116,25 +117,19 @@ class _Shown:
             said = {"suite": title, "test": one.test, "verdict": one.verdict}
             self.outcomes.append({**said, "why": why})
             if one.verdict in ("left out", "failed"):
-                alike.setdefault((one.verdict, _cause(why)), []).append((one.test, why))
+                cause = one.test if self._every else _cause(why)
+                alike.setdefault((one.verdict, cause), []).append((one.test, why))
             elif self._every:
                 self._row(one.verdict, _words(one.test), why.partition("\n")[0])
         # What failed comes last, with all that it says.
         for (verdict, _), found in sorted(alike.items(), key=lambda one: one[0][0] == "failed"):
-            named, why = self._named([test for test, _ in found]), found[0][1]
+            named, why = _named([test for test, _ in found]), found[0][1]
             self._row(verdict, named, why if verdict == "left out" else "")
             for line in why.splitlines() if verdict == "failed" else ():
                 self._say(f"    {line}")
         self.broken |= count["failed"] > 0
         verdicts = ("passed", "not applicable", "left out", "failed")
         self._say(f"{title}: {', '.join(f'{count[one]} {one}' for one in verdicts)}")
-
-    def _named(self, tests: list[str]) -> str:
-        if len(tests) == 1:
-            return _words(tests[0])
-        named = tests if self._every else tests[:NAMED]
-        more = f"; {len(tests) - len(named)} more: --all names them" if tests != named else ""
-        return f"{len(tests)} tests: {'; '.join(map(_words, named))}{more}"
 
     def _row(self, verdict: str, what: str, why: str) -> None:
         mark = click.style(f"{verdict:<14}", fg=_COLOURS.get(verdict, "yellow"))
@@ -149,8 +144,18 @@ def _words(test: str) -> str:
     return test.removeprefix("test_").replace("_", " ")
 
 
+def _named(tests: list[str]) -> str:
+    if len(tests) == 1:
+        return _words(tests[0])
+    more = f"; {len(tests) - NAMED} more: --all names them" if len(tests) > NAMED else ""
+    return f"{len(tests)} tests: {'; '.join(map(_words, tests[:NAMED]))}{more}"
+
+
 def _cause(why: str) -> str:
-    return re.sub(r"\d+", "0", re.sub(r"\ba call with .*? ended in\b", "a call ended in", why))
+    """What *why* is about, without its numbers: the error that a test met, where it quotes one."""
+    why = why.removeprefix("AssertionError: ")
+    quoted = _QUOTED.search(why)
+    return re.sub(r"\d+", "0", f"{quoted[1]}: {quoted[3]}" if quoted else why)
 
 
 def _one(name: str) -> Found:

@@ -22,7 +22,7 @@ from .._http import HttpRequest, HttpResponse
 from .._image import Image
 from .._response import ImageResponse
 from .._version import version
-from ._words import told
+from ._words import told, word
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -239,8 +239,8 @@ def _failure(error: ImagekitError) -> dict[str, Any]:
     found: dict[str, Any] = {"imagekit.billed": error.billed or "possibly"}
     if error.status is not None:
         found["http.response.status_code"] = error.status
-    if error.code is not None:
-        found["imagekit.error.code"] = error.code
+    if code := word(error.code):
+        found["imagekit.error.code"] = code
     if isinstance(error, ContentRejectedError):
         found["gen_ai.response.finish_reasons"] = ["content_filter"]
     return found

@@ -149,7 +149,7 @@ class Charges(Given):
                 def bend(asked: Asked, reply: Reply) -> Reply:
                     if troubled:
                         return reply
-                    troubled.append(bench.host.refuse(asked, trouble))
+                    troubled.append(bench.host.in_trouble(asked, trouble))
                     return troubled[0]
 
                 bench.host.bend = bend

@@ -23,7 +23,7 @@ _JSON, _PAGE = "application/json", "text/html; charset=utf-8"
 _ODD: tuple[Any, ...] = (None, "odd", {"odd": 1}, [7], -1, True, 1e300)
 # What stands for a value that is taken out.
 _GONE = object()
-# Of one answer: enough for any, and an end for the longest.
+# Of one answer: enough for any, and an end for the longest; twice that of a stream.
 _MOST = 40
 
 
@@ -81,9 +81,12 @@ class Garbled(Given):
         for number, reply in enumerate(replies):
             if not isinstance(reply, Streamed):
                 continue
-            for at, piece in enumerate(reply.pieces):
-                changes = [(what, _pieced(reply, at, odd)) for what, odd in _odd_lines(piece)]
-                self._survives(changes, "blocking stream", number=number)
+            changes = [
+                (what, _pieced(reply, at, odd))
+                for at, piece in enumerate(reply.pieces)
+                for what, odd in _odd_lines(piece)
+            ]
+            self._survives(changes, "blocking stream", number=number, most=2 * _MOST)
 
     def _ends_in_an_error(self, body: bytes, kind: str) -> None:
         """Each answer in turn is that: the call ends in an error, and in none of the plugin's."""
@@ -97,11 +100,16 @@ class Garbled(Given):
                 assert came.error is not None, f"{way}: {what}, and {came.response!r} came of it"
 
     def _survives(
-        self, changes: Sequence[tuple[str, Change]], *ways: Way, number: int | None = None
+        self,
+        changes: Sequence[tuple[str, Change]],
+        *ways: Way,
+        number: int | None = None,
+        most: int = _MOST,
     ) -> None:
         """With each of the *changes* the call ends in the picture, or in an error of ours."""
         self.wired()
-        step = -(-len(changes) // _MOST) or 1
+        # Odd, so that no kind of change is always the one that is passed over.
+        step = -(-len(changes) // most) | 1
         for what, change in changes[::step]:
             for way in ways:
                 for at in range(len(self._replies(way))) if number is None else (number,):

@@ -7,6 +7,7 @@ import json
 import unittest
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -123,12 +124,12 @@ class Ground:
             fields=self.fields,
         )
 
-    @property
+    @cached_property
     def able(self) -> Capabilities:
         """What the model can do, as the provider says."""
         return self.bench().able()
 
-    @property
+    @cached_property
     def on_wire(self) -> bool:
         """Whether the provider makes requests; else its engine is in this process."""
         return self.bench().provider().endpoint is not None

@@ -266,10 +266,10 @@ class Host:
             if asked.url in self.shelf:
                 return HttpResponse(200, {"content-type": "image/png"}, self.shelf[asked.url])
             if self.scene.trouble is not None:
-                return self.refuse(asked, self.scene.trouble)
+                return self.in_trouble(asked, self.scene.trouble)
             return self._given("answer", lambda: self.answer(asked, self.scene))
 
-    def refuse(self, asked: Asked, trouble: Trouble) -> Reply:
+    def in_trouble(self, asked: Asked, trouble: Trouble) -> Reply:
         """What it answers in *trouble*."""
         return self._given("troubled", lambda: self.troubled(asked, trouble))
 

@@ -153,8 +153,8 @@ def streamed(
             response = _finished([slot], event, event.created_at, opened, request)
             if finished is not None:
                 response = finished(response, found, request)
-            if isinstance(slot, Image):
-                yield from emit(ImageReady(image=slot))
+            for image in response.images:
+                yield from emit(ImageReady(image=image))
             return response
     raise events.cut("the stream ended before the picture was done")
 

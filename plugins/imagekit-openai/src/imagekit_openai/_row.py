@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from imagekit import ConfigurationError, ImagekitError, PluginError
 from imagekit.provider import Config
@@ -45,6 +55,8 @@ Scalar: TypeAlias = Literal[
     "seed",
     "negative_prompt",
 ]
+# What every host has, by whatever name; no table speaks of it.
+NEEDED = ("prompt", "model", "n")
 # The Images API itself has none of these: a row says where its host does.
 UNUSUAL = frozenset({"seed", "negative_prompt"})
 OptionType: TypeAlias = Literal["string", "integer", "number", "boolean", "array", "object"]
@@ -79,10 +91,24 @@ class Inputs(_Table):
     """
 
     travel: Literal["form", "json"] = Field(default="form", alias="as")
-    one: str | None = None
-    many: str | None = None
+    one: Dotted | None = None
+    many: Dotted | None = None
     picture: JsonValue = Field(default_factory=_as_openai)
     file: JsonValue = None
+
+    @field_validator("picture", "file")
+    @classmethod
+    def _fillable(cls, template: JsonValue, info: ValidationInfo) -> JsonValue:
+        known = (FILE,) if info.field_name == "file" else (URL, BASE64)
+        if template is not None and not any(one in known for one in _texts(template)):
+            raise ValueError(f"nothing in it is {' or '.join(known)}, so no picture would be sent")
+        return template
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a single picture is called, and what several are."""
+        one, many = ("image", "image[]") if self.travel == "form" else ("images", "images")
+        return self.one or self.many or one, self.many or many
 
     @property
     def transports(self) -> frozenset[Literal["bytes", "url", "file"]]:
@@ -109,6 +135,10 @@ class Row(_Table):
     * `streaming`: whether it streams; one that does not is asked for all pictures at once.
     * `send`: fields that go with every request. `options`: what only this host knows, by its type
       in JSON; it is sent as it is.
+
+    No two of these are called the same there, or one as what another stands in, and none as every
+    host calls the prompt, the model or the number of pictures.
+
     * `refused`: what stands in an entry without a picture that was refused. `rejected`: where in an
       error the reasons of a refusal stand. `cost`: where in an answer its price stands, and how
       many US dollars one of that is.
@@ -126,24 +156,51 @@ class Row(_Table):
     fields: Mapping[Scalar, Dotted] = Field(default_factory=dict)
     absent: tuple[Scalar, ...] = ()
     negative_after: str | None = None
-    size: Annotated[tuple[str, ...], Field(max_length=2)] = ("size",)
-    shape: Annotated[tuple[str, ...], Field(max_length=2)] = ()
+    size: Annotated[tuple[Dotted, ...], Field(max_length=2)] = ("size",)
+    shape: Annotated[tuple[Dotted, ...], Field(max_length=2)] = ()
     mask: Literal["transparent", "opaque", "white", "black"] | None = None
     streaming: bool = False
-    send: Mapping[str, JsonValue] = Field(default_factory=dict)
-    options: Mapping[OptionType, tuple[str, ...]] = Field(default_factory=dict)
+    send: Mapping[Dotted, JsonValue] = Field(default_factory=dict)
+    options: Mapping[OptionType, tuple[Dotted, ...]] = Field(default_factory=dict)
     refused: Mapping[str, JsonValue] = Field(default_factory=dict)
     rejected: Dotted | None = None
     cost: Annotated[Mapping[Dotted, Decimal], Field(max_length=1)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
+        if wanted := [name for name in NEEDED if name in self.absent]:
+            raise ValueError(f"absent: every host needs {wanted[0]!r}")
         both = [name for name in self.absent if name in self.fields]
         if both:
             raise ValueError(f"{both[0]!r} is absent, and has a name")
         if "negative_prompt" in self.fields and self.negative_after is not None:
             raise ValueError("a negative prompt has a field, or stands in the prompt, not both")
+        called = list(self._called())
+        for key, name in called:
+            if name in NEEDED and key != f"fields.{name}":
+                raise ValueError(f"{key}: {name!r} is what every host calls its {name}")
+        for (key, name), (other, second) in combinations(called, 2):
+            if name == second and not _share(key, other):
+                raise ValueError(f"{key} and {other} are both called {name!r}")
+            if name.startswith(f"{second}.") or second.startswith(f"{name}."):
+                raise ValueError(f"{key} is {name!r} and {other} {second!r}: one inside the other")
         return self
+
+    def _called(self) -> Iterator[tuple[str, str]]:
+        """Each key that a field of a request is from, and what it is called there."""
+        for name in SCALARS:
+            if (called := self.field(name)) is not None:
+                yield f"fields.{name}", called
+        yield from (("size", name) for name in self.size)
+        yield from (("shape", name) for name in self.shape)
+        if self.paths.edit:
+            yield from zip(("inputs.one", "inputs.many"), self.inputs.names, strict=True)
+            yield from [("mask", "mask")] if self.mask else ()
+        yield from [("streaming", "stream")] if self.streaming else ()
+        yield from (
+            (f"options.{kind}", one) for kind, names in self.options.items() for one in names
+        )
+        yield from ((f"send.{name}", name) for name in self.send)
 
     def field(self, name: str) -> str | None:
         """What the field *name* of a request is called there; None where there is none."""
@@ -165,6 +222,22 @@ class Row(_Table):
         if self.negative_after is not None:
             found.discard("negative_prompt")
         return frozenset(found)
+
+
+def _share(one: str, other: str) -> bool:
+    """Whether these keys may call theirs the same: they never travel together, or one is usual."""
+    kinds = {one.partition(".")[0], other.partition(".")[0]}
+    allowed = ({"size", "shape"}, {"inputs"}, {"options", "send"}, {"streaming", "send"})
+    return one != other and kinds in allowed
+
+
+def _texts(template: JsonValue) -> Iterator[JsonValue]:
+    inner = template.values() if isinstance(template, dict) else template
+    if isinstance(template, dict | list):
+        for one in inner:
+            yield from _texts(one)
+    else:
+        yield template
 
 
 def judged(said: Mapping[str, Any], place: str, fault: type[ImagekitError]) -> Row:

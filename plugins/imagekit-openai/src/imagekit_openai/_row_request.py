@@ -55,13 +55,9 @@ def encode(request: ImageRequest, row: Row, *, stream: bool) -> HttpRequest:
     path, inputs, many = row.paths.edit, row.inputs, len(request.images) > 1
     masks = [request.mask.image] if request.mask else []
     if inputs.travel == "form":
-        name = inputs.many or "image[]" if many else inputs.one or inputs.many or "image"
-        return form_of(path, wire, [(name, list(request.images)), ("mask", masks)])
+        return form_of(path, wire, [(inputs.names[many], list(request.images)), ("mask", masks)])
     pictures = [_picture(one, inputs) for one in request.images]
-    if many or not inputs.one:
-        wire[inputs.many or "images"] = pictures
-    else:
-        wire[inputs.one] = pictures[0]
+    wire[inputs.names[many]] = pictures if many or not inputs.one else pictures[0]
     if masks:
         wire["mask"] = _picture(masks[0], inputs)
     return HttpRequest("POST", path, json=_nested(wire), blobs=BLOBS)
@@ -122,6 +118,8 @@ def _picture(given: ImageInput, inputs: Inputs) -> JsonValue:
 def _filled(template: JsonValue, known: Mapping[str, str]) -> JsonValue:
     if isinstance(template, Mapping):
         return {name: _filled(one, known) for name, one in template.items()}
+    if isinstance(template, list):
+        return [_filled(one, known) for one in template]
     return known.get(template, template) if isinstance(template, str) else template
 
 

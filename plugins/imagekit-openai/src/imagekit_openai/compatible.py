@@ -26,6 +26,7 @@ from imagekit.provider import (
     Source,
     Support,
     Tables,
+    facts,
     hookimpl,
     notice,
     open_stream,
@@ -42,9 +43,6 @@ from ._images_request import VARIATION
 from ._notices import emulated
 from ._refusals import error_from, judge, parsed
 from ._row import UNUSUAL, Inputs, Paths, Row, over, shipped
-
-# What every host has, by whatever name; no table speaks of it.
-NEEDED = frozenset({"prompt", "model", "n"})
 
 __all__ = ["CompatibleImages", "Inputs", "Paths", "Row", "row"]
 
@@ -91,7 +89,7 @@ class CompatibleImages(Listing):
         there: dict[str, Support] = {name: "yes" for name in row.fields if name in UNUSUAL}
         if row.negative_after is not None:
             there["negative_prompt"] = "yes"
-        gone: dict[str, Support] = dict.fromkeys(sorted(row.lacking - NEEDED), "no")
+        gone: dict[str, Support] = dict.fromkeys(sorted(row.lacking), "no")
         parameters = {**there, **able.parameters, **gone}
         options = {**dict.fromkeys(row.known_options, "yes"), **able.options}
         own = (*said, *gone, *(set(there) - set(able.parameters)))
@@ -125,8 +123,10 @@ class CompatibleImages(Listing):
     def read(self, body: Any, head: HttpResponse, request: ImageRequest) -> ImageResponse:
         """What the JSON *body* of a whole answer comes to, one slot for each entry of its `data`.
 
-        *head* has status and headers. Raises the error that stands in it where no picture does.
+        They are in the order of their `index` where each has one of its own. *head* has status and
+        headers. Raises the error that stands in it where no picture does.
         """
+        body = _in_order(body)
         return self._finished(decoded(body, head, request), body, request)
 
     def event(self, found: dict[str, Any]) -> dict[str, Any] | None:
@@ -153,6 +153,8 @@ class CompatibleImages(Listing):
                 slots[place] = ImageFailure(
                     kind="refused", reason="the host refused this picture", stage="output"
                 )
+            elif isinstance(slot, Image) and slot.data and facts(slot.data) is None:
+                slots[place] = _without(slot, len(slot.data))
         changes = {
             "slots": tuple(slots),
             "model": request.model or _said(body, "model") or self.row.model,
@@ -220,6 +222,24 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port
+
+
+def _in_order(body: Any) -> Any:
+    """*body*, its entries by their `index` where each has a whole one that no other has."""
+    entries = body.get("data") if isinstance(body, Mapping) else None
+    if not isinstance(entries, list):
+        return body
+    places = [one.get("index") if isinstance(one, Mapping) else None for one in entries]
+    if len(set(map(repr, places))) < len(places) or any(type(one) is not int for one in places):
+        return body
+    return {**body, "data": sorted(entries, key=lambda one: one["index"])}
+
+
+def _without(slot: Image, count: int) -> Image | ImageFailure:
+    """What is left of *slot* without its data, *count* bytes that are no picture."""
+    if slot.url:
+        return slot.model_copy(update={"data": None})
+    return ImageFailure(kind="failed", reason=f"{count} bytes came that are no picture")
 
 
 def _said(body: Any, name: str) -> str | None:
