@@ -185,3 +185,13 @@ def test_every_module_imports() -> None:
     for module in MODULES:
         parts = ("imagekit", *Path(module).with_suffix("").parts)
         importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
+@pytest.mark.parametrize("door", ["", ".provider", ".testing", ".observers"])
+def test_every_public_name_stands_on_its_page(door: str) -> None:
+    page = (Path(__file__).parents[1] / "docs/names.md").read_text(encoding="utf-8")
+    name = f"imagekit{door}"
+    part = page.partition(f": `{name}`\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \| \S", part, re.MULTILINE)
+    public = [one for one in importlib.import_module(name).__all__ if not one.startswith("__")]
+    assert sorted(listed) == sorted(public)

@@ -172,6 +172,63 @@ def test_a_local_server_needs_no_key_and_takes_one() -> None:
             {"fields": {"negative_prompt": "not"}, "negative_after": "|"},
             "the row of 'acme': a negative prompt has a field, or stands in the prompt, not both",
         ),
+        ({"size": ["n", "n"]}, "the row of 'acme': size: 'n' is what every host calls its n"),
+        ({"size": ["a", "a"]}, "the row of 'acme': size and size are both called 'a'"),
+        ({"shape": ["model"]}, "the row of 'acme': shape: 'model' is what every host"),
+        (
+            {"fields": {"seed": "prompt"}},
+            "the row of 'acme': fields.seed: 'prompt' is what every host calls its prompt",
+        ),
+        (
+            {"fields": {"prompt": "text", "seed": "prompt"}},
+            "the row of 'acme': fields.seed: 'prompt' is what every host calls its prompt",
+        ),
+        (
+            {"fields": {"seed": "quality"}},
+            "the row of 'acme': fields.quality and fields.seed are both called 'quality'",
+        ),
+        (
+            {"fields": {"seed": "options", "quality": "options.x"}},
+            "the row of 'acme': fields.quality is 'options.x' and fields.seed 'options'",
+        ),
+        (
+            {"options": {"integer": ["size.w"]}},
+            "the row of 'acme': size is 'size' and options.integer 'size.w': one inside",
+        ),
+        (
+            {"options": {"integer": ["steps"], "string": ["steps"]}},
+            "the row of 'acme': options.integer and options.string are both called 'steps'",
+        ),
+        ({"inputs": {"one": "n"}}, "the row of 'acme': inputs.one: 'n' is what every host"),
+        ({"inputs": {"many": "user"}}, "the row of 'acme': fields.user and inputs.many are both"),
+        (
+            {"mask": "white", "options": {"string": ["mask"]}},
+            "the row of 'acme': mask and options.string are both called 'mask'",
+        ),
+        (
+            {"streaming": True, "options": {"boolean": ["stream"]}},
+            "the row of 'acme': streaming and options.boolean are both called 'stream'",
+        ),
+        ({"send": {"n": 4}}, "the row of 'acme': send.n: 'n' is what every host calls its n"),
+        (
+            {"send": {"quality": "high"}},
+            "the row of 'acme': fields.quality and send.quality are both called 'quality'",
+        ),
+        ({"size": [".w"]}, "the row of 'acme': size.0"),
+        (
+            {"inputs": {"picture": "$ur"}},
+            "the row of 'acme': inputs.picture: nothing in it is $url",
+        ),
+        (
+            {"inputs": {"picture": {"u": ["$file"]}}},
+            "the row of 'acme': inputs.picture: nothing in it is $url or $base64",
+        ),
+        (
+            {"inputs": {"file": {"id": "$url"}}},
+            "the row of 'acme': inputs.file: nothing in it is $file, so no picture would be sent",
+        ),
+        ({"absent": ["prompt"]}, "the row of 'acme': absent: every host needs 'prompt'"),
+        ({"absent": ["user", "n"]}, "the row of 'acme': absent: every host needs 'n'"),
     ],
 )
 def test_a_typo_is_an_error_that_names_the_row_and_the_key(
@@ -180,6 +237,40 @@ def test_a_typo_is_an_error_that_names_the_row_and_the_key(
     with pytest.raises(ConfigurationError) as caught:
         of(said)
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"fields": {"prompt": "prompt.text", "negative_prompt": "prompt.not"}},
+        {"fields": {"n": "model.count", "model": "model.name"}},
+        {"absent": ["quality"], "fields": {"seed": "quality"}},
+        {"size": ["size"], "shape": ["size", "tier"]},
+        {"inputs": {"one": "image", "many": "image"}},
+        {"inputs": {"as": "json", "file": None, "picture": {"u": "$base64"}}},
+        {"options": {"integer": ["steps"]}, "send": {"steps": 4}},
+        {"streaming": True, "send": {"stream": False}},
+        {"paths": {"edit": ""}, "mask": "white", "options": {"string": ["mask", "image"]}},
+    ],
+    ids=[
+        "a name inside its own",
+        "two names inside one",
+        "a name that is free",
+        "pixels or a shape",
+        "one or many",
+        "bare base64",
+        "an option with a default",
+        "a stream that is asked for",
+        "no edits",
+    ],
+)
+def test_names_that_never_meet_may_be_the_same(said: dict[str, Any]) -> None:
+    assert of(said).row
+
+
+def test_what_a_caller_sets_is_judged_with_the_row_it_stands_over() -> None:
+    with pytest.raises(ConfigurationError, match="the row of 'xai': size: 'n' is what every host"):
+        built("xai", settings={"size": ["n", "n"]})
 
 
 def test_an_error_does_not_quote_what_may_be_a_key() -> None:
@@ -460,8 +551,7 @@ def test_a_mask_goes_the_way_of_the_pictures() -> None:
     assert [part.name for part in request.parts] == ["image[]", "mask"]
     own = {"mask": "white", "inputs": {"as": "json", "picture": {"deep": [1, {"u": "$url"}]}}}
     body = asked(of(own), images=URL, mask=MARKED).json
-    # A list in the template is not looked into.
-    assert body["images"] == [{"deep": [1, {"u": "$url"}]}]
+    assert body["images"] == [{"deep": [1, {"u": URL}]}]
     body = asked(of({**own, "inputs": {"as": "json"}}), images=URL, mask=MARKED).json
     assert body["images"] == [{"image_url": URL}]
     assert body["mask"]["image_url"].startswith("data:image/png;base64,")
@@ -552,6 +642,45 @@ def test_a_refused_picture_keeps_the_others() -> None:
     assert isinstance(third, Image), "what came is kept"
     assert isinstance(fourth, ImageFailure)
     assert fourth.kind == "missing"
+
+
+@pytest.mark.parametrize("name", ["together", "xai"])
+def test_pictures_stand_where_their_index_says(name: str) -> None:
+    refused = {"index": 1, "respect_moderation": False}
+    entries = [{"index": 2, "b64_json": b64(TWO)}, refused, {"index": 0, "b64_json": b64(ONE)}]
+    first, second, third = told(built(name), {"data": entries}, n=3).response.slots
+    assert (first.data, third.data) == (ONE, TWO)
+    assert second.kind == ("refused" if name == "xai" else "missing")
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [(0, 0), (1, None), ("1", "0"), (True, False), (1.0, 0.0), ([1], [0])],
+    ids=["the same", "one is lacking", "texts", "yes and no", "fractions", "lists"],
+)
+def test_an_index_that_is_no_order_changes_none(one: object, two: object) -> None:
+    entries = [{"index": one, "b64_json": b64(ONE)}, {"index": two, "b64_json": b64(TWO)}]
+    slots = told(built("together"), {"data": entries}, n=2).response.slots
+    assert [slot.data for slot in slots] == [ONE, TWO]
+
+
+def test_bytes_that_are_no_picture_are_none() -> None:
+    words = b64(b"hello not a picture")
+    entries = [{"b64_json": words}, {"b64_json": words, "url": URL}, {"b64_json": b64(ONE)}]
+    bad, kept, good = told(built("together"), {"data": entries}, n=3).response.slots
+    assert (bad.kind, bad.reason) == ("failed", "19 bytes came that are no picture")
+    assert (kept.data, kept.url) == (None, URL), "what it is, the link may say"
+    assert good.data == ONE
+
+
+def test_a_stream_that_ends_in_no_picture_announces_none() -> None:
+    done = {"type": "image_generation.completed", "b64_json": b64(b"hello not a picture")}
+    provider = of({"streaming": True})
+    opened = HttpResponse(200, {"content-type": "text/event-stream"})
+    flow = provider.flow(ImageRequest(prompt="an otter"), stream=True)
+    played = play(flow, opened, events=[sse(done)])
+    assert not played.events
+    assert played.response.slots[0].kind == "failed"
 
 
 def test_an_answer_without_entries_refuses_nothing() -> None:

@@ -30,7 +30,7 @@ class Came:
     def __init__(self, asked: Sequence[Any], model: str) -> None:
         self._asked, self._model, self._words, self._drafts = asked, model, "", 0
         self._parts: list[Any] = []
-        self._slots: list[imagekit.Image] = []
+        self._slots: list[imagekit.Image | imagekit.ImageFailure] = []
         self._said: dict[str, Any] = {}
 
     def take(self, body: Any) -> provider.Effects[None]:
@@ -51,7 +51,13 @@ class Came:
             phase = "reasoning" if thought else "content"
             yield from provider.emit(imagekit.Text(text=text, phase=phase))
         if inline := _known(part.get("inlineData")):
-            found, index = provider.blob(inline.get("data", "")), len(self._slots)
+            index = len(self._slots)
+            try:
+                found = _picture(inline)
+            except imagekit.ProtocolError as error:
+                failed = imagekit.ImageFailure(kind="failed", reason=str(error))
+                self._slots += [] if thought else [failed]
+                return
             # The turn is handed back as it came, and has to be JSON until then.
             part = {**part, "inlineData": {**inline, "data": str(found)}}
             image = imagekit.Image(data=bytes(found))
@@ -94,6 +100,13 @@ class Came:
         names = [str(one.get("category")).removeprefix("HARM_CATEGORY_").lower() for one in hits]
         about: Any = {"stage": "input" if blocked else "output", "categories": tuple(names)}
         return imagekit.ImageFailure(kind="refused", reason=str(why), code=code, **about)
+
+
+def _picture(inline: Mapping[str, Any]) -> provider.Blob:
+    found = provider.blob(inline.get("data", ""))
+    if provider.facts(bytes(found)) is None:
+        raise imagekit.ProtocolError(f"{len(found)} bytes came that are no picture")
+    return found
 
 
 def usage(said: Mapping[str, Any]) -> imagekit.Usage | None:

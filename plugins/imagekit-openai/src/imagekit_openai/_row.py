@@ -194,7 +194,8 @@ class Row(_Table):
         yield from (("size", name) for name in self.size)
         yield from (("shape", name) for name in self.shape)
         if self.paths.edit:
-            yield from zip(("inputs.one", "inputs.many"), self.inputs.names, strict=True)
+            # One that nobody names is called as many are.
+            yield from zip(("inputs.many", "inputs.one"), self.inputs.names[::-1], strict=True)
             yield from [("mask", "mask")] if self.mask else ()
         yield from [("streaming", "stream")] if self.streaming else ()
         yield from (

@@ -230,7 +230,7 @@ def _in_order(body: Any) -> Any:
     if not isinstance(entries, list):
         return body
     places = [one.get("index") if isinstance(one, Mapping) else None for one in entries]
-    if len(set(map(repr, places))) < len(places) or any(type(one) is not int for one in places):
+    if any(type(one) is not int for one in places) or len(set(places)) < len(places):
         return body
     return {**body, "data": sorted(entries, key=lambda one: one["index"])}
 

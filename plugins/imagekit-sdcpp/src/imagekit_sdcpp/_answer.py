@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 from json import JSONDecoder
@@ -37,6 +38,9 @@ def finished(job: Mapping[str, Any]) -> kit.ImageResponse:
         raise kit.NoImageError(message, code=code, billed="no" if status == "cancelled" else None)
     if status != "completed" or not isinstance(images, list):
         raise kit.ProtocolError(f"a job that is {str(status)[:40]!r}, and has no pictures")
+    places = [table(one).get("index") for one in images]
+    if all(type(one) is int for one in places) and len(set(places)) == len(places):
+        images = sorted(images, key=lambda one: one["index"])
     slots = tuple(map(_slot, images))
     told = next(filter(None, map(_told, slots)), {})
     return kit.ImageResponse(slots=slots, model=told.get("model"))
@@ -94,5 +98,7 @@ def _words(said: Mapping[str, Any]) -> tuple[str | None, str]:
     """The code and the message of an error: of a word, a sentence or an object."""
     error = said.get("error")
     inner = {**said, "code": error} if isinstance(error, str) else table(error)
-    code = inner.get("code") and str(inner["code"])
-    return code, str(inner.get("message") or code or "the server does not say why")
+    code = str(inner.get("code") or "")
+    message = str(inner.get("message") or code or "the server does not say why")
+    # A sentence may quote what was asked, and codes stand in logs.
+    return (code if re.fullmatch(r"\w+", code) else None), message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,8 @@ TABLES = tables("imagekit_stability", "capabilities.toml")
 EDITS = TABLES.names("edits")
 GENERATE = ("core", "ultra", "sd3")
 WORDLESS = ("erase", "remove-background")
+# What a model takes and the service that fills its masks does not.
+UNFILLED = ("cfg_scale", "strength")
 
 
 class Options(BaseModel):
@@ -98,11 +101,16 @@ class Stability:
         if request.prompt and service in WORDLESS:
             detail = f"{service} takes no prompt"
             yield from notice(Notice(kind="unsupported", feature="prompt", detail=detail))
+        said = options(request, Options).model_dump(exclude_none=True)
+        for name in UNFILLED if service == "inpaint" and request.model != "inpaint" else ():
+            if said.pop(name, None) is not None:
+                detail = f"inpaint, which fills the mask, takes no {name}"
+                yield from notice(Notice(kind="unsupported", feature=name, detail=detail))
         folder = "generate" if service in GENERATE else "edit"
         asked = HttpRequest(
             "POST",
             f"/{folder}/{service}",
-            form=tuple(_form(request, service)),
+            form=tuple(_form(request, service, said)),
             parts=tuple(_parts(request)),
             multipart=True,
             headers={
@@ -132,8 +140,7 @@ def _service(request: ImageRequest) -> Effects[str]:
     return {"stable-image-core": "core", "stable-image-ultra": "ultra"}.get(model, "sd3")
 
 
-def _form(request: ImageRequest, service: str) -> Iterator[tuple[str, str]]:
-    said = options(request, Options).model_dump(exclude_none=True)
+def _form(request: ImageRequest, service: str, said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     wire: dict[str, Any] = {
         "prompt": None if service in WORDLESS else request.prompt,
         "negative_prompt": request.negative_prompt,
@@ -177,7 +184,7 @@ def decoded(answer: HttpResponse, model: str) -> ImageResponse:
     if facts(answer.body) is None:
         raise ProtocolError(f"expected a picture, got {answer.media_type or 'nothing'}")
     seed = answer.headers.get("seed", "")
-    image = Image(data=answer.body, seed=int(seed) if seed.isascii() and seed.isdigit() else None)
+    image = Image(data=answer.body, seed=int(seed) if re.fullmatch("[0-9]{1,20}", seed) else None)
     return ImageResponse(slots=(image,), **about)
 
 
