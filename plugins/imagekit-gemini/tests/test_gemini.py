@@ -483,6 +483,40 @@ def test_an_answer_of_something_else_is_no_answer() -> None:
     assert failed(answered({"inlineData": "a picture"}, {"text": None}, usage=[])).kind == "missing"
 
 
+WORDS = {"inlineData": {"data": base64.b64encode(b"hello not a picture").decode()}}
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (WORDS, "19 bytes came that are no picture"),
+        ({"inlineData": {"data": "%%%"}}, "expected a base64 picture, got '%%%'"),
+        ({"inlineData": {"mimeType": "image/png"}}, "0 bytes came that are no picture"),
+    ],
+    ids=["words", "no base64", "nothing"],
+)
+def test_what_is_no_picture_costs_no_other_and_is_not_handed_back(bad: Any, why: str) -> None:
+    response = came(answered(picture(ONE), bad, picture(TWO))).response
+    one, failure, two = response.slots
+    assert (one.data, two.data) == (ONE, TWO)
+    assert (failure.kind, failure.reason) == ("failed", why)
+    assert response.state.payload["contents"][1]["parts"] == [picture(ONE), picture(TWO)]
+    assert failed(answered(bad)).kind == "failed"
+
+
+def test_a_picture_behind_one_that_is_none_is_announced_in_its_own_place() -> None:
+    events = [sent(candidate(one)) for one in (WORDS, picture(ONE))]
+    ends = sent(candidate(finishReason="STOP"))
+    [event] = came(HEAD, events=[*events, ends], stream=True).events
+    assert (event.kind, event.index) == ("image-ready", 1)
+
+
+def test_a_draft_that_is_no_picture_is_passed_over() -> None:
+    played = came(answered({**WORDS, "thought": True}, picture(ONE)))
+    assert [event.kind for event in played.events] == ["image-ready"]
+    assert [slot.data for slot in played.response.slots] == [ONE]
+
+
 # --- the host itself
 
 

@@ -674,11 +674,11 @@ def test_bytes_that_are_no_picture_are_none() -> None:
 
 
 def test_a_stream_that_ends_in_no_picture_announces_none() -> None:
-    done = {"type": "image_generation.completed", "b64_json": b64(b"hello not a picture")}
+    done = sse("image_generation.completed", b64_json=b64(b"hello not a picture"))
     provider = of({"streaming": True})
     opened = HttpResponse(200, {"content-type": "text/event-stream"})
     flow = provider.flow(ImageRequest(prompt="an otter"), stream=True)
-    played = play(flow, opened, events=[sse(done)])
+    played = play(flow, opened, events=[done])
     assert not played.events
     assert played.response.slots[0].kind == "failed"
 

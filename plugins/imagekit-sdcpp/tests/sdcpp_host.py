@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -43,6 +45,13 @@ def made(seed: int, prompt: str = "a cat", **more: Any) -> bytes:
     }
     words = f"{prompt}\nSeed: {seed}, Version: stable-diffusion.cpp, SDCPP: {json.dumps(recipe)}"
     return words.encode()
+
+
+def marked(picture: bytes, words: bytes) -> bytes:
+    """*picture* with those *words* where the server puts its own: a PNG, behind its header."""
+    chunk = b"tEXtparameters\0" + words
+    text = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return picture[:33] + text + picture[33:] if picture.startswith(b"\x89PNG") else picture
 
 
 class SdCppHost(Host):
@@ -85,8 +94,9 @@ class SdCppHost(Host):
             error = {"code": "generation_failed", "message": "generate_image returned no results"}
             self.jobs[id] = {**job, "status": "failed", "result": None, "error": error}
         else:
+            words = made(body.get("seed", 42), body["prompt"], sampling=_sampling(body))
             images = [
-                {"index": index, "b64_json": base64.b64encode(data or b"").decode()}
+                {"index": index, "b64_json": base64.b64encode(marked(data or b"", words)).decode()}
                 for index, data in enumerate(pictures)
             ]
             result = {"output_format": body.get("output_format", "png"), "images": images}
@@ -101,3 +111,11 @@ class SdCppHost(Host):
             said = {"code": "cancelled", "message": "job cancelled by client"}
             job |= {"status": "cancelled", "result": None, "error": said}
         return told(200, job)
+
+
+def _sampling(body: Mapping[str, Any]) -> dict[str, str]:
+    said = body.get("sample_params", {})
+    return {
+        "method": said.get("sample_method", "euler_a"),
+        "scheduler": said.get("scheduler", "karras"),
+    }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
-import zlib
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
-from sdcpp_host import made, told
+from sdcpp_host import made, marked, told
 
 import imagekit_sdcpp
 from imagekit import (
@@ -41,12 +39,7 @@ def png(words: bytes | None = None) -> bytes:
     """A picture with those *words* where the server puts its own."""
     out = io.BytesIO()
     Pillow.new("RGB", (64, 64), (9, 0, 0)).save(out, "PNG")
-    if words is None:
-        return out.getvalue()
-    chunk = b"tEXtparameters\0" + words
-    text = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    # After the signature and the header.
-    return out.getvalue()[:33] + text + out.getvalue()[33:]
+    return out.getvalue() if words is None else marked(out.getvalue(), words)
 
 
 def done(*pictures: object) -> HttpResponse:
@@ -209,6 +202,24 @@ def test_a_picture_that_cannot_be_read_costs_no_other(said: object, why: str) ->
     assert good.data == png()
 
 
+def at(index: object, seed: int) -> dict[str, Any]:
+    return {"index": index, "b64_json": base64.b64encode(png(made(seed))).decode()}
+
+
+def test_pictures_stand_where_their_index_says() -> None:
+    slots = run(done(at(2, 12), at(0, 10), {"index": 1}), n=3).response.slots
+    assert (slots[0].seed, slots[1].kind, slots[2].seed) == (10, "failed", 12)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [(0, 0), (1, None), ("1", "0"), (True, False), ([1], [0])],
+    ids=["the same", "one is lacking", "texts", "yes and no", "lists"],
+)
+def test_an_index_that_is_no_order_changes_none(one: object, two: object) -> None:
+    assert [slot.seed for slot in run(done(at(one, 7), at(two, 8)), n=2).response.slots] == [7, 8]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -274,11 +285,11 @@ def test_a_job_that_failed_says_why(
     ],
 )
 def test_each_status_has_its_error(status: int, kind: type[ProviderError]) -> None:
-    refused = HttpResponse(status, {"retry-after": "7"}, b'{"error":"empty body"}')
-    with pytest.raises(kind, match=r"^empty body$") as caught:
+    refused = HttpResponse(status, {"retry-after": "7"}, b'{"error":"empty_body"}')
+    with pytest.raises(kind, match=r"^empty_body$") as caught:
         play(SDCPP.flow(ImageRequest(prompt="a cat"), stream=False), refused)
     assert type(caught.value) is kind
-    assert (caught.value.status, caught.value.code) == (status, "empty body")
+    assert (caught.value.status, caught.value.code) == (status, "empty_body")
     assert caught.value.retry_after == 7
 
 
@@ -293,10 +304,12 @@ def test_each_status_has_its_error(status: int, kind: type[ProviderError]) -> No
             b'{"error":"invalid generation parameters"}',
             "invalid generation parameters (its own log says which; input pictures that are grey "
             "are among them)",
-            "invalid generation parameters",
+            None,
         ),
+        (b'{"error":"no word of \'a cat\' is known"}', "no word of 'a cat' is known", None),
+        (b'{"error":{"code":"a cat!","message":"unknown"}}', "unknown", None),
     ],
-    ids=["two words", "an object", "a page", "a list", "no reason"],
+    ids=["two words", "an object", "a page", "a list", "no reason", "a sentence", "no code"],
 )
 def test_an_error_says_what_the_server_says(answer: bytes, message: str, code: str | None) -> None:
     with pytest.raises(ProviderUnavailableError) as caught:

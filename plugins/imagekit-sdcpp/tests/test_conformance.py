@@ -18,7 +18,3 @@ class TestSdCpp(ProviderSuite):
     provider = "sdcpp"
     host = SdCppHost
     samples: ClassVar = {"lora": {"detail.safetensors": 0.8}, "hires_scale": 1.5}
-    left_out: ClassVar = {
-        "test_the_model_is_told": "the server says its model in the text that it writes into each "
-        "picture; those of these tests have none, and test_answering.py has some that do",
-    }

@@ -116,7 +116,7 @@ def test_facts_are_read_from_the_headers() -> None:
     found = played(answered({"seed": "7", "x-request-id": "r-1"})).response
     assert (found.image.seed, found.image.data) == (7, PNG)
     assert (found.request_ids, found.model) == (("r-1",), "sd3.5-large")
-    for odd in ("", "-1", "1.5", "²"):
+    for odd in ("", "-1", "1.5", "²", "9" * 5000):
         assert played(answered({"seed": odd})).response.image.seed is None
 
 

@@ -27,7 +27,7 @@ from ._bench import KEY, WAYS, Came, Way, mask, png
 from ._charges import Attempts
 from ._declared import NOBODY
 from ._given import Given, pictures
-from ._ground import PROMPT, Reached
+from ._ground import PROMPT, Reached, sizes
 from ._host import Trouble, plain
 from ._inputs import _HALF, _check_kept, _marked, _words, pictures_of
 from ._options import OwnOptions
@@ -97,9 +97,10 @@ class Everywhere(Parameters, OwnOptions, Given):
             if seed is None or visit.found.told("seed"):
                 continue
             looked = True
-            assert str(seed) in _words(visit.found), (
-                f"{visit}: seed={seed} was given, and nowhere in the request stands {seed}: send "
-                "the number as it is"
+            names = {name for name, word in _leaves_of(visit.found) if word == str(seed)}
+            assert names - self._counting(visit.kind), (
+                f"{visit}: seed={seed} was given, and nowhere in the request stands {seed} for it: "
+                "send the number as it is"
             )
         if not looked:
             self.not_applicable("it takes no seed")
@@ -298,6 +299,13 @@ class Everywhere(Parameters, OwnOptions, Given):
         bench.call(run)
         return found
 
+    def _counting(self, kind: Kind) -> set[str]:
+        """The names under which it is said how many are wanted."""
+        if not self.at_once():
+            return set()
+        one, two = (_leaves_of(self.reached(**self._plain(kind), n=n)) for n in (1, 2))
+        return {name for name, _ in two - one}
+
     def _lost(self, *, options: bool) -> None:
         """Fail where one of the things that were said is not there."""
         looked = False
@@ -305,7 +313,7 @@ class Everywhere(Parameters, OwnOptions, Given):
             rich = _rich(self._own, kind)
             visits = [one for one in self._visits() if one.kind == kind and one.n == 1]
             for name, value in rich.things:
-                if (name in self.able.options) != options or not visits[0].found.sent:
+                if (name in self.able.options) != options or not visits[0].found.asked:
                     continue
                 looked = True
                 less = _without(rich.whole, name, self.provider)
@@ -352,8 +360,10 @@ class Everywhere(Parameters, OwnOptions, Given):
         known = [
             (name, one, self._values_of(name, one))
             for name, one in able.parameters.items()
-            if one not in ("no", "unknown") and name != "partial_images"
+            if one not in ("no", "unknown") and name not in ("partial_images", "size")
         ]
+        if able.size is not None and able.supports("size") != "no":
+            known.append(("size", "yes", sizes(able.size)))
         known += [
             (name, one, self._option_values(name, one)[:1])
             for name, one in able.options.items()
@@ -486,12 +496,12 @@ def _without(whole: Mapping[str, Any], name: str, provider: str) -> dict[str, An
     return {**whole, "options": {provider: own}}
 
 
-def _leaves_of(found: Reached) -> Counter[str]:
+def _leaves_of(found: Reached) -> Counter[tuple[str, str]]:
     """Each value that was sent, with the name it has there."""
     return Counter(one for each in found.asked for one in _named("", each.shape()))
 
 
-def _named(name: str, said: Any) -> Iterator[str]:
+def _named(name: str, said: Any) -> Iterator[tuple[str, str]]:
     match said:
         case dict():
             for key, value in said.items():
@@ -502,7 +512,7 @@ def _named(name: str, said: Any) -> Iterator[str]:
             for value in said:
                 yield from _named(name, value)
         case _:
-            yield f"{name}={said!r}"
+            yield name, str(said)
 
 
 def _lost_at(visit: Visit, name: str, value: Any) -> str:

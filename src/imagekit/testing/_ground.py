@@ -7,7 +7,6 @@ import json
 import unittest
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -124,12 +123,12 @@ class Ground:
             fields=self.fields,
         )
 
-    @cached_property
+    @property
     def able(self) -> Capabilities:
         """What the model can do, as the provider says."""
         return self.bench().able()
 
-    @cached_property
+    @property
     def on_wire(self) -> bool:
         """Whether the provider makes requests; else its engine is in this process."""
         return self.bench().provider().endpoint is not None

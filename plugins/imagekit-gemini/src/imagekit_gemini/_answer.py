@@ -53,7 +53,9 @@ class Came:
         if inline := _known(part.get("inlineData")):
             index = len(self._slots)
             try:
-                found = _picture(inline)
+                found = provider.blob(inline.get("data", ""))
+                if provider.facts(bytes(found)) is None:
+                    raise imagekit.ProtocolError(f"{len(found)} bytes came that are no picture")
             except imagekit.ProtocolError as error:
                 failed = imagekit.ImageFailure(kind="failed", reason=str(error))
                 self._slots += [] if thought else [failed]
@@ -75,9 +77,7 @@ class Came:
         """
         said, told = self._said, ("modelVersion", "groundingMetadata")
         if not (ended or said.keys() & {"finishReason", "blockReason"}):
-            raise imagekit.TruncatedStreamError(
-                "the stream ended before the model said it was done"
-            )
+            raise imagekit.TruncatedStreamError("the stream ended before the model said its end")
         turns = [*self._asked, {"role": "model", "parts": self._parts}]
         left = imagekit.State(provider="gemini", payload={"contents": turns, "model": self._model})
         return imagekit.ImageResponse(
@@ -100,13 +100,6 @@ class Came:
         names = [str(one.get("category")).removeprefix("HARM_CATEGORY_").lower() for one in hits]
         about: Any = {"stage": "input" if blocked else "output", "categories": tuple(names)}
         return imagekit.ImageFailure(kind="refused", reason=str(why), code=code, **about)
-
-
-def _picture(inline: Mapping[str, Any]) -> provider.Blob:
-    found = provider.blob(inline.get("data", ""))
-    if provider.facts(bytes(found)) is None:
-        raise imagekit.ProtocolError(f"{len(found)} bytes came that are no picture")
-    return found
 
 
 def usage(said: Mapping[str, Any]) -> imagekit.Usage | None:

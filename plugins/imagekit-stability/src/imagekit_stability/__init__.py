@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,12 +127,8 @@ def _service(request: ImageRequest) -> Effects[str]:
     model = request.model or MODEL
     if request.mask is not None and model not in EDITS:
         if request.model:
-            detail = "a mask is filled by the service inpaint"
-            yield from notice(
-                Notice(
-                    kind="adjusted", feature="model", detail=detail, wanted=model, used="inpaint"
-                )
-            )
+            about = {"wanted": model, "detail": "a mask is filled by the service inpaint"}
+            yield from notice(Notice(kind="adjusted", feature="model", used="inpaint", **about))
         return "inpaint"
     if model in EDITS:
         return model
@@ -184,7 +179,8 @@ def decoded(answer: HttpResponse, model: str) -> ImageResponse:
     if facts(answer.body) is None:
         raise ProtocolError(f"expected a picture, got {answer.media_type or 'nothing'}")
     seed = answer.headers.get("seed", "")
-    image = Image(data=answer.body, seed=int(seed) if re.fullmatch("[0-9]{1,20}", seed) else None)
+    known = seed.isascii() and seed.isdigit() and len(seed) < 20
+    image = Image(data=answer.body, seed=int(seed) if known else None)
     return ImageResponse(slots=(image,), **about)
 
 
