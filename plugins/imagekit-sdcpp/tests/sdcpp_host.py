@@ -54,6 +54,13 @@ def marked(picture: bytes, words: bytes) -> bytes:
     return picture[:33] + text + picture[33:] if picture.startswith(b"\x89PNG") else picture
 
 
+def unmarked(picture: bytes) -> bytes:
+    """*picture* without the words that `marked` gave it."""
+    if picture[37:52] != b"tEXtparameters\0":
+        return picture
+    return picture[:33] + picture[33 + 12 + int.from_bytes(picture[33:37], "big") :]
+
+
 class SdCppHost(Host):
     """The server: of the looks that find a job unfinished, the last finds it being made."""
 
