@@ -19,10 +19,15 @@ import pytest
 
 import broken_answers
 import broken_asking
+import broken_everywhere
 from conforming import GOOD, Broken, WholeSuite
 from imagekit.testing import Outcome, ProviderSuite, conforms
 
-HALVES = {"asking": broken_asking.BROKEN, "answers": broken_answers.BROKEN}
+HALVES = {
+    "asking": broken_asking.BROKEN,
+    "answers": broken_answers.BROKEN,
+    "everywhere": broken_everywhere.BROKEN,
+}
 BROKEN = [(half, one) for half, found in HALVES.items() for one in found]
 RULES = frozenset(name for name in dir(ProviderSuite) if name.startswith("test_"))
 # The part of the suite that each rule is of.

@@ -120,8 +120,8 @@ class Declared(Ground):
         """A value that no request can hold is never asked for."""
         for name, known in self.able.parameters.items():
             for value in known.values or () if isinstance(known, Allowed) else ():
-                said: dict[str, Any] = {"prompt": "x", name: _typed(name, value)}
                 try:
+                    said: dict[str, Any] = {"prompt": "x", name: _typed(name, value)}
                     held = getattr(ImageRequest(**said), name)
                 except (ValueError, ImagekitError) as error:
                     raise AssertionError(f"{name} cannot be {value!r}: {error}") from error

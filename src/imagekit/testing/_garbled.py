@@ -121,8 +121,8 @@ class Garbled(Given):
             "says: check it, and raise a ProtocolError"
         )
         if came.response is not None and "pictures" not in self.host.absent:
-            given = {*pictures(1), *self._drafts}
-            strange = [one for one in came.response.images if one.data not in given]
+            given = [self.seen(one) for one in (*pictures(1), *self._drafts)]
+            strange = [one for one in came.response.images if self.seen(one.data) not in given]
             assert not strange, f"{way}: {what}, and a picture came that the host never gave"
 
     def _replies(self, way: Way) -> list[Reply]:

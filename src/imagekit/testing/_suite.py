@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ._answered import Answered
 from ._asking import Asking
 from ._declared import Declared
+from ._everywhere import Everywhere
 from ._inputs import Inputs
 from ._options import OwnOptions
 from ._parameters import Parameters
@@ -33,7 +34,7 @@ def _left_out(name: str, why: str) -> Callable[[Any], None]:
 
 
 class ProviderSuite(
-    Declared, Parameters, OwnOptions, Sizes, Inputs, Asking, Plans, Purity, Answered
+    Everywhere, Declared, Parameters, OwnOptions, Sizes, Inputs, Asking, Plans, Purity, Answered
 ):
     """The conformance tests; inherit them in a test module of your plugin, and say whose they are.
 
