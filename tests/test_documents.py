@@ -161,8 +161,9 @@ def _command(line: str) -> None:
         return
     words = line.split(" | ")
     assert words[-1].startswith("imagekit "), f"nobody runs {line!r}"
-    if not os.environ.get("PYTHONPATH") and not set(line) & set("|<>&;$`*"):
-        # What needs no shell, and nothing that the page installed, needs no process either.
+    plain = not set(line) & set("|<>&;$`*") and not line.startswith("imagekit plugin ")
+    if plain and not os.environ.get("PYTHONPATH"):
+        # What needs no shell, and nothing that a page installed, needs no process either.
         ended = CliRunner().invoke(cli, shlex.split(line)[1:])
         assert ended.exit_code == 0, f"{line}\n{ended.output}"
         return

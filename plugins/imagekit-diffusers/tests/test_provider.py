@@ -237,6 +237,17 @@ def test_only_what_the_mask_marks_changes_in_the_picture_and_its_previews() -> N
     assert said[0]["mask"].getextrema() == (0, 255)
 
 
+def test_a_mask_keeps_its_edges_in_another_size() -> None:
+    pipe, said = studio(FakeInpaint)
+    mask = Pillow.new("L", (64, 64), 255)
+    mask.paste(0, (32, 0, 64, 64))
+    grey = Pillow.new("RGB", (64, 64), (90, 90, 90))
+    marked = Mask(file(mask), edit_where="white")
+    client(pipe).edit("a hat", images=[file(grey)], mask=marked, size="160x160")
+    shades = said[0]["mask"].getcolors()
+    assert [shade for _, shade in shades] == [0, 255]
+
+
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 def test_a_picture_comes_in_the_format_that_is_asked_for(kind: str) -> None:
     noise = Pillow.effect_noise((64, 64), 90).convert("RGB")

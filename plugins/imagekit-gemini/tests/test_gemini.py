@@ -181,9 +181,8 @@ def test_a_model_stays_a_model(model: str | None, path: str) -> None:
 
 
 def headers(**config: Any) -> Any:
-    endpoint = gemini(**config).endpoint
-    assert endpoint.authorize is not None
-    return play(endpoint.authorize(HttpRequest("POST", "/"))).response
+    proof = gemini(**config).endpoint.authorize
+    return play(proof(HttpRequest("POST", "/"))).response if proof else {}
 
 
 def test_the_key_is_found_in_the_order_of_googles_own_client() -> None:

@@ -307,9 +307,19 @@ def test_each_status_has_its_error(status: int, kind: type[ProviderError]) -> No
             None,
         ),
         (b'{"error":"no word of \'a cat\' is known"}', "no word of 'a cat' is known", None),
+        (b'{"error":"job not found"}', "job not found", "job not found"),
         (b'{"error":{"code":"a cat!","message":"unknown"}}', "unknown", None),
     ],
-    ids=["two words", "an object", "a page", "a list", "no reason", "a sentence", "no code"],
+    ids=[
+        "two words",
+        "an object",
+        "a page",
+        "a list",
+        "no reason",
+        "a sentence",
+        "forgotten",
+        "no code",
+    ],
 )
 def test_an_error_says_what_the_server_says(answer: bytes, message: str, code: str | None) -> None:
     with pytest.raises(ProviderUnavailableError) as caught:

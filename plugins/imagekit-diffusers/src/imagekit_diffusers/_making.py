@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LOOK = 1.0
 # The sizes that capabilities.toml allows, for input pictures of others.
 STEP, LEAST, MOST = 8, 16, 2048
+# A mask keeps its edges, as it does in the core.
+HARD = Pillow.Resampling.NEAREST
 # What some arguments of a pipeline are called in a request and its options.
 FEATURES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 FEATURES |= {"width": "size", "height": "size", "callback_on_step_end": "partial_images"}
@@ -75,7 +77,7 @@ class Making:
                 self._lacks("size", f"the picture becomes {wide}x{high}, the nearest there is")
         self.base = base.resize(self.size)
         if self.request.mask:
-            self.mask = _read(self.request.mask.image).convert("L").resize(self.size)
+            self.mask = _read(self.request.mask.image).convert("L").resize(self.size, HARD)
 
     def _slot(self) -> kit.Image | kit.ImageFailure:
         request, name = self.request, self.said.scheduler
@@ -146,7 +148,7 @@ class Making:
         """*picture* where the mask says so, and elsewhere what was there, to the very pixel."""
         if not (self.base and self.mask):
             return picture
-        base, mask = self.base.resize(picture.size), self.mask.resize(picture.size)
+        base, mask = self.base.resize(picture.size), self.mask.resize(picture.size, HARD)
         return Pillow.composite(picture, base, mask)
 
     def _lacks(self, feature: str, detail: str) -> None:

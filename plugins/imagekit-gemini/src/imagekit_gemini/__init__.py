@@ -55,13 +55,10 @@ class Gemini:
         provider.settings(config, Settings)
         env = config.env if config.ambient else {}
         key = config.api_key or next(filter(None, map(env.get, KEYS)), None)
-
-        def authorize(request: provider.HttpRequest) -> provider.Effects[Mapping[str, str]]:
-            found = yield from provider.credential(key)
-            return {"x-goog-api-key": found.strip()} if found else {}
-
+        key = key.strip() if isinstance(key, str) else key
+        proof = provider.header("x-goog-api-key", key) if key else None
         missing = None if key or config.base_url else f"no API key: set {KEYS[1]}, or pass api_key="
-        self.endpoint = provider.Endpoint(config.base_url or BASE_URL, authorize, missing)
+        self.endpoint = provider.Endpoint(config.base_url or BASE_URL, proof, missing)
 
     def capabilities(self, model: str | None) -> provider.Capabilities:
         """What is known of *model*."""
@@ -112,11 +109,10 @@ def encode(request: ImageRequest, model: str, turns: Any, *, stream: bool) -> pr
         "thinkingConfig": _said(thinking),
         "imageConfig": _said({"aspectRatio": shape, "imageSize": tier.upper()}),
     }
+    safety = [{"category": c, "threshold": t} for c, t in said.safety_settings.items()]
     wire: dict[str, Any] = {
         "contents": [*turns, turn],
-        "safetySettings": [
-            {"category": c, "threshold": t} for c, t in said.safety_settings.items()
-        ],
+        "safetySettings": safety,
         "tools": [{"googleSearch": {}}] if said.google_search else None,
         "generationConfig": {**_said(config), **said.generation_config},
     }

@@ -233,12 +233,12 @@ def _share(one: str, other: str) -> bool:
 
 
 def _texts(template: JsonValue) -> Iterator[JsonValue]:
-    inner = template.values() if isinstance(template, dict) else template
-    if isinstance(template, dict | list):
+    inner = list(template.values()) if isinstance(template, dict) else template
+    if isinstance(inner, list):
         for one in inner:
             yield from _texts(one)
     else:
-        yield template
+        yield inner
 
 
 def judged(said: Mapping[str, Any], place: str, fault: type[ImagekitError]) -> Row:

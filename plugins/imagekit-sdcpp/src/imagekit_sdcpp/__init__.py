@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from imagekit import ImageRequest, ModelInfo, Progress, ProtocolError, Queued, RequestError
 from imagekit import provider as core
 
-from ._answer import differences, finished, refused, table
+from ._answer import finished, refused, table
 from ._request import asked_of, body
 
 imagekit_contract = 1
 # Where the server listens unless told otherwise (its runtime.cpp, 2026-11-21).
 BASE_URL = "http://127.0.0.1:1234"
-TABLES = core.tables("imagekit_sdcpp", "capabilities.toml")
 BLOBS = frozenset({"b64_json"})
+TABLES = core.tables("imagekit_sdcpp", "capabilities.toml")
 
 
 class Settings(BaseModel):
@@ -56,10 +56,7 @@ class SdCpp:
             told = now
             yield from core.sleep(wait)
             wait = min(wait * 1.5, 2.0)
-        response = finished(job)
-        for found in differences(response, table(handle.get("asked"))):
-            yield from core.notice(found)
-        return response
+        return (yield from finished(job, table(handle.get("asked"))))
 
     def cancel(self, handle: Mapping[str, Any]) -> core.Effects[None]:
         """End a job that still waits; one that is over stays so, and one being made is an error."""

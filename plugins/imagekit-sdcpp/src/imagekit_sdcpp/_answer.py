@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import unescape
 from json import JSONDecoder
 from pathlib import PurePath
 from typing import Any
 
 import imagekit as kit
-from imagekit.provider import HttpResponse, blob, error_class, facts, retry_after
+from imagekit.provider import Effects, HttpResponse, blob, error_class, facts, notice, retry_after
 
 # What it writes into a PNG before JSON that says what made it; in WebP it is the text of XML, and
 # into a JPEG it writes nothing.
@@ -29,8 +29,11 @@ def refused(answer: HttpResponse) -> kit.ProviderError:
     return kind(message, status=answer.status, code=code, retry_after=retry_after(answer.headers))
 
 
-def finished(job: Mapping[str, Any]) -> kit.ImageResponse:
-    """The pictures of a job that is done; raises where it has none."""
+def finished(job: Mapping[str, Any], asked: Mapping[str, Any]) -> Effects[kit.ImageResponse]:
+    """The pictures of a job that is done; raises where it has none.
+
+    Tells where the pictures say that something else made them than was *asked*.
+    """
     status, images = job.get("status"), table(job.get("result")).get("images")
     if status in ("failed", "cancelled"):
         code, message = _words(job)
@@ -43,17 +46,13 @@ def finished(job: Mapping[str, Any]) -> kit.ImageResponse:
         images = sorted(images, key=lambda one: one["index"])
     slots = tuple(map(_slot, images))
     told = next(filter(None, map(_told, slots)), {})
-    return kit.ImageResponse(slots=slots, model=told.get("model"))
-
-
-def differences(response: kit.ImageResponse, asked: Mapping[str, Any]) -> Iterator[kit.Notice]:
-    """Where the pictures say that something else made them than was *asked*."""
-    told = next(filter(None, map(_told, response.images)), {})
     for name in sorted(told.keys() & asked.keys()):
         said = {"wanted": str(asked[name]), "used": told[name]}
         if said["wanted"] != said["used"]:
             detail = f"asked for {said['wanted']}, made with {said['used'] or 'what is usual'}"
-            yield kit.Notice(kind="delivered-differs", feature=name, detail=detail, **said)
+            differs = kit.Notice(kind="delivered-differs", feature=name, detail=detail, **said)
+            yield from notice(differs)
+    return kit.ImageResponse(slots=slots, model=told.get("model"))
 
 
 def table(said: Any) -> Mapping[str, Any]:
@@ -100,5 +99,5 @@ def _words(said: Mapping[str, Any]) -> tuple[str | None, str]:
     inner = {**said, "code": error} if isinstance(error, str) else table(error)
     code = str(inner.get("code") or "")
     message = str(inner.get("message") or code or "the server does not say why")
-    # A sentence may quote what was asked, and codes stand in logs.
-    return (code if re.fullmatch(r"\w+", code) else None), message
+    # A sentence may quote a prompt, and codes stand in logs: this one is the server's own.
+    return (code if re.fullmatch(r"\w+|job not found", code) else None), message
