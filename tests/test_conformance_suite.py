@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection
 from functools import cache
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -88,7 +88,8 @@ def test_no_two_parts_of_the_suite_have_a_name_in_common() -> None:
         name
         for part in ProviderSuite.__mro__[:-1]
         for name in vars(part)
-        if callable(vars(part)[name]) and not name.startswith("__")
+        if callable(said := vars(part)[name]) or isinstance(said, property)
+        if not name.startswith("__")
     )
     assert [name for name, count in owners.items() if count > 1] == []
 
@@ -113,6 +114,41 @@ def test_nor_is_it_by_what_a_suite_is_made_of() -> None:
         type("Own", (Mixed, WholeSuite), {})
 
 
+def test_nor_is_what_the_standard_tests_ask_with() -> None:
+    with pytest.raises(TypeError, match="Own overrides not_applicable, with which the standard"):
+
+        class Own(WholeSuite):
+            def not_applicable(self, why: str) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        ({"moderations": "it has no rules"}, "names 'moderations', which is none of authent"),
+        ({"moderation": " "}, "names 'moderation' without a reason"),
+        ({"moderation": None}, "names 'moderation' without a reason"),
+    ],
+    ids=["unknown", "blank", "none"],
+)
+def test_what_is_absent_is_known_and_has_a_reason(absent: dict[str, str], message: str) -> None:
+    host = type("Lacking", (WholeSuite.host,), {"absent": absent})
+    with pytest.raises(TypeError, match=message):
+        type("Own", (WholeSuite,), {"host": host})
+
+
+def test_what_is_changed_later_is_found_when_it_is_run() -> None:
+    rule = "test_no_standard_test_is_skipped_by_a_mark"
+
+    class Own(WholeSuite):
+        """As it should be, at first."""
+
+    Own.usual = lambda self, operation=None: {}  # type: ignore[method-assign,assignment]
+    with pytest.raises(TypeError, match="Own overrides usual"):
+        next(conforms(Own, {rule}))
+    with pytest.raises(TypeError, match="Own overrides usual"):
+        getattr(Own(), rule)()
+
+
 def test_a_test_of_ones_own_runs_with_the_others() -> None:
     class Own(WholeSuite):
         def test_it_is_mine(self) -> None: ...
@@ -126,8 +162,10 @@ def test_a_test_of_ones_own_runs_with_the_others() -> None:
         ({"test_a_plan": "because"}, "leaves out test_a_plan, which is no standard test"),
         ({"test_a_plan_sends_nothing": " "}, "without a reason: write it down"),
         ({"test_a_plan_sends_nothing": None}, "without a reason: write it down"),
+        ({"test_a_plan_sends_nothing": "it does not"}, "in 15 characters at least"),
+        ({"reached": "it is never reached"}, "leaves out reached, which is no standard test"),
     ],
-    ids=["unknown", "blank", "none"],
+    ids=["unknown", "blank", "none", "short", "helper"],
 )
 def test_what_is_left_out_has_a_reason(left_out: dict[str, str], message: str) -> None:
     with pytest.raises(TypeError, match=message):
@@ -161,6 +199,12 @@ def test_a_mark_of_the_module_skips_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         """Of this module."""
 
     assert "a mark of the module says xfail" in failed(Own, {rule})[rule]
+
+
+def test_pictures_that_are_all_the_same_to_a_suite_are_told_of() -> None:
+    rule = "test_no_standard_test_is_skipped_by_a_mark"
+    suite = type("Own", (WholeSuite,), {"seen": lambda self, data: "a picture"})
+    assert "seen() takes two pictures for one" in failed(suite, {rule})[rule]
 
 
 def test_a_suite_that_unittest_skips_is_told_of() -> None:

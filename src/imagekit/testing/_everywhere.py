@@ -93,7 +93,7 @@ class Everywhere(Parameters, OwnOptions, Given):
         self.wired()
         looked = False
         for visit in self._visits():
-            seed = _rich(self._own, visit.kind).whole.get("seed")
+            seed = _rich(self._asker, visit.kind).whole.get("seed")
             if seed is None or visit.found.told("seed"):
                 continue
             looked = True
@@ -108,7 +108,7 @@ class Everywhere(Parameters, OwnOptions, Given):
     def test_a_long_prompt_reaches_the_wire_whole_everywhere(self) -> None:
         """Every character of it, the blanks at its ends among them."""
         for visit in self._visits():
-            prompt = _rich(self._own, visit.kind).whole["prompt"]
+            prompt = _rich(self._asker, visit.kind).whole["prompt"]
             if visit.found.asked:
                 assert any(prompt in word for word in _words(visit.found)), (
                     f"{visit}: a prompt of {len(prompt)} characters is not sent as it is: neither "
@@ -121,7 +121,7 @@ class Everywhere(Parameters, OwnOptions, Given):
         if not visits:
             self.not_applicable("it edits no pictures")
         for visit in visits:
-            given = _rich(self._own, visit.kind).whole["images"]
+            given = _rich(self._asker, visit.kind).whole["images"]
             found = visit.found
             if not self.on_wire:
                 # Where a size is said an engine is given pictures of that size.
@@ -214,7 +214,7 @@ class Everywhere(Parameters, OwnOptions, Given):
             came = visit.found.came.pictures()
             said = f"{came!r} {came} {came.metadata!r} {came.model_dump_json()}"
             _without_key(said, f"{visit}: the response")
-        for place, _, ended in _troubled(self._own):
+        for place, _, ended in _troubled(self._asker):
             for words in _all_of(ended.error):
                 _without_key(words, f"{place}: the error")
 
@@ -224,7 +224,7 @@ class Everywhere(Parameters, OwnOptions, Given):
         first = kinds[-1]
         if first == "generate":
             self.not_applicable("it edits no pictures")
-        whole = ImageRequest(**_rich(self._own, first).whole)
+        whole = ImageRequest(**_rich(self._asker, first).whole)
         for stream in (False, True):
             for kind in kinds[:2]:
                 plainly = ImageRequest(**self._plain(kind))
@@ -236,7 +236,10 @@ class Everywhere(Parameters, OwnOptions, Given):
 
     def test_troubles_are_the_same_errors_everywhere(self) -> None:
         """Each trouble is its one error, whatever was asked for."""
-        for place, trouble, came in _troubled(self._own):
+        found = _troubled(self._asker)
+        if not found:
+            self.not_applicable("its host knows none of these troubles")
+        for place, trouble, came in found:
             assert isinstance(came.error, _ERRORS[trouble]), (
                 f"{place}: the host is in trouble ({trouble}), and the call came to "
                 f"{came.error or came.response!r}: raise a {_ERRORS[trouble].__name__}"
@@ -263,7 +266,7 @@ class Everywhere(Parameters, OwnOptions, Given):
     # What is asked.
 
     @property
-    def _own(self) -> Any:
+    def _asker(self) -> Any:
         """The suite, under which what it asked is kept for its other rules."""
         return type(self)
 
@@ -284,7 +287,7 @@ class Everywhere(Parameters, OwnOptions, Given):
         return {"prompt": PROMPT, "images": [png(40)], **masked}
 
     def _visits(self) -> tuple[Visit, ...]:
-        return _visited(self._own)
+        return _visited(self._asker)
 
     def _asked_in_turn(self, wanted: list[ImageRequest], stream: bool) -> list[list[str]]:
         """What one client's calls brought to the host; what it calls its jobs is its own affair."""
@@ -316,7 +319,7 @@ class Everywhere(Parameters, OwnOptions, Given):
         """Fail where one of the things that were said is not there."""
         looked = False
         for kind in self._kinds():
-            rich = _rich(self._own, kind)
+            rich = _rich(self._asker, kind)
             visits = [one for one in self._visits() if one.kind == kind and one.n == 1]
             for name, value in rich.things:
                 if (name in self.able.options) != options or not visits[0].found.asked:
@@ -461,7 +464,7 @@ def _troubled(suite: Any) -> tuple[tuple[str, Trouble, Came], ...]:
                     bench = asker.bench(trouble=trouble)
                     came = bench.ask(way=way, **asker._plain(kind), n=n)
                     found.append((f"{kind}, {way}, n={n}", trouble, came))
-    return tuple(found) or asker.not_applicable("its host knows no trouble")
+    return tuple(found)
 
 
 def _operation(kind: Kind) -> Operation:

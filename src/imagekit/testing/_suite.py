@@ -6,12 +6,14 @@ import sys
 import unittest
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ._answered import Answered
 from ._asking import Asking
+from ._bench import png
 from ._declared import Declared
 from ._everywhere import Everywhere
+from ._host import Host, Trouble
 from ._inputs import Inputs
 from ._options import OwnOptions
 from ._parameters import Parameters
@@ -19,7 +21,13 @@ from ._plans import Plans
 from ._purity import Purity
 from ._sizes import Sizes
 
-_LEFT_OUT: set[object] = set()
+_LEFT_OUT: list[object] = []
+# What a suite says of its provider; all else is the rules' own.
+_SAID = {"plugin", "provider", "host", "settings", "base_url", "model", "cassettes", "fields"}
+_SAID |= {"samples", "left_out", "seen"}
+_ABSENT = (*get_args(Trouble), "resume", "pictures")
+# A reason is some words.
+_REASON = 15
 
 
 def _left_out(name: str, why: str) -> Callable[[Any], None]:
@@ -29,7 +37,7 @@ def _left_out(name: str, why: str) -> Callable[[Any], None]:
         raise unittest.SkipTest(f"left out: {why}")
 
     skipped.__name__ = name
-    _LEFT_OUT.add(skipped)
+    _LEFT_OUT.append(skipped)
     return skipped
 
 
@@ -46,6 +54,7 @@ class ProviderSuite(
     * `cassettes`: the folder of its recorded traffic, if it has any.
     * `samples`: a value for each option that is declared without any, by the option's name.
     * `left_out`: standard tests that do not hold for this provider, each with the written reason.
+    * `seen(data)`: what of a picture is compared, where its host writes words into each.
 
     The tests take nothing but `self`, so that pytest runs them, and `conforms` too. None of them
     can be overridden, and skipped only through `left_out`.
@@ -53,26 +62,14 @@ class ProviderSuite(
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        standard = {name for name in dir(ProviderSuite) if name.startswith("test_")}
-        for base in cls.__mro__:
-            if base not in ProviderSuite.__mro__:
-                for name in sorted(standard & set(vars(base))):
-                    if vars(base)[name] in _LEFT_OUT:
-                        continue
-                    raise TypeError(
-                        f"{base.__name__} overrides the standard test {name}: give yours another "
-                        "name, or leave it out with a reason: left_out = {name: why}"
-                    )
+        _check(cls)
         for name, why in cls.left_out.items():
-            if name not in standard:
-                raise TypeError(f"{cls.__name__} leaves out {name}, which is no standard test")
-            if not isinstance(why, str) or not why.strip():
-                raise TypeError(f"{cls.__name__} leaves out {name} without a reason: write it down")
             # By name, so that pytest and conforms() both see it and neither calls the test.
             setattr(cls, name, _left_out(name, why))
 
     def test_no_standard_test_is_skipped_by_a_mark(self) -> None:
         """A mark on the class or its module skips nothing: `left_out` has room for the reason."""
+        _check(type(self))
         module = sys.modules.get(type(self).__module__)
         for where, held in (("class", type(self)), ("module", module)):
             marks = getattr(held, "pytestmark", [])
@@ -82,9 +79,48 @@ class ProviderSuite(
                     f"a mark of the {where} says {name}: take it away, and name what does not hold "
                     "in left_out, each with its reason"
                 )
+        assert self.seen(png(1)) != self.seen(png(2)), (
+            "seen() takes two pictures for one: leave out only what the host adds to each"
+        )
         assert not getattr(type(self), "__unittest_skip__", False), (
             "unittest.skip skips the whole suite: name what does not hold in left_out instead"
         )
+
+
+def _check(suite: type[ProviderSuite]) -> None:
+    """Raise a TypeError where a rule, or what it asks with, is put out of action unsaid."""
+    own = {name for name in dir(ProviderSuite) if not name.startswith("_")} - _SAID
+    for base in suite.__mro__:
+        if base not in ProviderSuite.__mro__:
+            for name in sorted(own & set(vars(base))):
+                held = vars(base)[name]
+                if any(held is one for one in _LEFT_OUT):
+                    continue
+                if not name.startswith("test_"):
+                    raise TypeError(
+                        f"{base.__name__} overrides {name}, with which the standard tests ask: "
+                        "give yours another name"
+                    )
+                raise TypeError(
+                    f"{base.__name__} overrides the standard test {name}: give yours another "
+                    "name, or leave it out with a reason: left_out = {name: why}"
+                )
+    for name, why in suite.left_out.items():
+        if name not in own or not name.startswith("test_"):
+            raise TypeError(f"{suite.__name__} leaves out {name}, which is no standard test")
+        if not isinstance(why, str) or len(why.strip()) < _REASON:
+            raise TypeError(
+                f"{suite.__name__} leaves out {name} without a reason: write it down, in "
+                f"{_REASON} characters at least"
+            )
+    host = getattr(suite, "host", Host)
+    for word, why in host.absent.items():
+        if word not in _ABSENT:
+            raise TypeError(
+                f"{host.__name__}.absent names {word!r}, which is none of {', '.join(_ABSENT)}"
+            )
+        if not isinstance(why, str) or not why.strip():
+            raise TypeError(f"{host.__name__}.absent names {word!r} without a reason: write it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +134,7 @@ class Outcome:
 
 def conforms(suite: type[ProviderSuite], only: Collection[str] | None = None) -> Iterator[Outcome]:
     """Run each test of *suite* here, without pytest; *only* those, if any are named."""
+    _check(suite)
     for name in dir(suite):
         if not name.startswith("test_") or (only is not None and name not in only):
             continue
