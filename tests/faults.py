@@ -458,7 +458,7 @@ SLOW = RetryPolicy(retries=2, base=30.0, cap=30.0)
 NEVER_OVER = RetryPolicy(retries=10_000, base=0.0)
 HASTY, UNCONNECTED = Timeouts(5.0, 0.15), Timeouts(0.15, 10.0)
 # LATER is for who has much to prepare.
-SOON, LATER = 0.3, 1.0
+SOON, LATER = 0.3, 2.5
 ANY = -1
 
 

@@ -19,7 +19,7 @@ from .conversation import Create
 from .notices import header_of
 from .reading import json_of, read
 from .refusals import RefusedError, invalid
-from .shelf import Shelf
+from .shelf import ENDED, Shelf
 from .telling import Telling, begun
 
 
@@ -79,6 +79,9 @@ class Responses:
             live = None
         if query.get("stream", "").lower() != "true":
             if live is not None and live.asked.stores:
+                if live.telling.response["status"] in ENDED:
+                    # It is kept before its end is told: whoever hears of that may go on from it.
+                    await _over(live.run)
                 return Answer(live.telling.response)
             return Answer(await self._shelf.response(id, owner))
         start = _number(query.get("starting_after"))
@@ -127,6 +130,11 @@ class Responses:
 async def _ended(run: Run) -> None:
     assert run.task is not None
     run.task.cancel()
+    await _over(run)
+
+
+async def _over(run: Run) -> None:
+    assert run.task is not None
     await asyncio.wait({run.task})
 
 
