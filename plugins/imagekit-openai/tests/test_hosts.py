@@ -12,7 +12,7 @@ from test_conformance import TestOpenAIResponses as OfResponses
 
 from imagekit import ProviderFile
 from imagekit.provider import HttpResponse
-from imagekit.testing import Asked, ProviderSuite, Scene
+from imagekit.testing import Asked, ProviderSuite, Scene, Streamed
 from imagekit_openai.testing import ImagesHost, ResponsesHost
 
 
@@ -49,6 +49,18 @@ def test_a_response_is_deleted_once() -> None:
     gone = Asked("DELETE", "https://x/v1/responses/resp_1")
     assert [host.reply(gone).status, host.reply(gone).status] == [200, 200]
     assert host.reply(Asked("GET", gone.url)).status == 404
+
+
+def test_a_stream_goes_on_after_the_event_that_was_seen_last() -> None:
+    host = ResponsesHost()
+    host.scene = Scene(pictures=[ONE])
+    host.reply(Asked("POST", "https://x/v1/responses", body=b'{"background": true}'))
+    url = "https://x/v1/responses/resp_1?stream=true"
+    whole, rest = (host.reply(Asked("GET", one)) for one in (url, f"{url}&starting_after=0"))
+    assert isinstance(whole, Streamed)
+    assert isinstance(rest, Streamed)
+    assert len(whole.pieces) > len(rest.pieces) > 0
+    assert whole.pieces[-1] == rest.pieces[-1]
 
 
 def test_a_host_whose_row_names_them_says_prices_and_refusals() -> None:
