@@ -2,8 +2,8 @@
 """Everything a contributor runs, from a bare Python 3.11+ and pip.
 
     python3 dev.py             set up, then make a picture: no key, no network
-    python3 dev.py test        the tests, with coverage (arguments go to pytest)
-    python3 dev.py check       formatting, lint, types, import contracts, then the tests
+    python3 dev.py test        the tests (arguments go to pytest)
+    python3 dev.py check       formatting, lint, types, import contracts, the tests with coverage
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
     python3 dev.py conformance   every provider of plugins/, and each rule that it has to hold
@@ -83,8 +83,8 @@ def demo(python: Path, *rest: str) -> None:
 
 
 def test(python: Path, *rest: str) -> None:
-    """The tests; all of them are measured, a selection is not."""
-    run(python, "-m", "pytest", *(rest or (*SIDE_BY_SIDE, "--cov", "--cov-report=term")))
+    """The tests, of which coverage is not measured: that takes half as long again."""
+    run(python, "-m", "pytest", *(rest or SIDE_BY_SIDE))
 
 
 def check(python: Path, *rest: str) -> None:
@@ -94,7 +94,7 @@ def check(python: Path, *rest: str) -> None:
     run(python, "-m", "mypy")
     run(python, "-m", "mypy", "tests/typing_api.py", "examples/console.py", "examples/web/app.py")
     run(python, "-c", "from importlinter.cli import lint_imports_command as run; run()")
-    test(python, *rest)
+    test(python, *(rest or (*SIDE_BY_SIDE, "--cov", "--cov-report=term")))
 
 
 def judges(python: Path, *rest: str) -> None:
