@@ -3,7 +3,7 @@
     python3 dev.py conformance              all of them
     python3 dev.py conformance gemini xai   those whose names say so
 
-Ends in 1 where a test failed, and where a plugin is longer than it should be.
+Ends in 1 where a test failed, or a row is longer than it may be; a plugin's length is a goal.
 """
 
 from __future__ import annotations
@@ -123,20 +123,20 @@ def reasons(found: dict[str, list[Outcome]], verdict: str) -> Iterator[str]:
                 yield f"{MARKS[verdict]} {name}: {one.test}: {one.why}"
 
 
-def too_long() -> list[str]:
-    """The plugins, and the rows, that are longer than they should be."""
-    found = [name for name, lines in lengths().items() if lines > NATIVE and name not in _UNBOUND]
-    return found + [name for name, lines in rows().items() if lines > ROW]
+def told(name: str, lines: int) -> str:
+    """How long the plugin of that name is, and how far from the goal."""
+    over = f"   {lines - NATIVE} over the goal" if lines > NATIVE else ""
+    return f"  {name:<22} {lines:>5}{'   (proves no length)' if name in _UNBOUND else over}"
 
 
 def main(wanted: Sequence[str]) -> int:
     """Run, print, and say whether all of it held."""
     named = [(path, suite.__name__) for path in modules() for suite in suites(path)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        told = dict(pool.map(run, named))
+        came = dict(pool.map(run, named))
     found = {
         name: outcomes
-        for name, outcomes in told.items()
+        for name, outcomes in came.items()
         if not wanted or any(word in name for word in wanted)
     }
     for line in table(found):
@@ -145,16 +145,16 @@ def main(wanted: Sequence[str]) -> int:
     for verdict in ("left out", "failed"):
         for line in reasons(found, verdict):
             print(line)
-    print(f"\nlines of code (a native plugin has at most {NATIVE}):")
+    print(f"\nlines of code (the goal for a native plugin: at most {NATIVE}):")
     for name, lines in lengths().items():
-        print(f"  {name:<22} {lines:>5}{'   (proves no length)' if name in _UNBOUND else ''}")
+        print(told(name, lines))
     print(f"lines of data (a profile row has at most {ROW}):")
     for name, lines in rows().items():
         print(f"  {name:<22} {lines:>5}")
     tests = {one.test for outcomes in found.values() for one in outcomes}
     failed = sum(one.verdict == "failed" for outcomes in found.values() for one in outcomes)
     print(f"\n{len(found)} providers, {len(tests)} tests, {failed} failed")
-    return 1 if failed or too_long() else 0
+    return 1 if failed or any(lines > ROW for lines in rows().values()) else 0
 
 
 if __name__ == "__main__":
