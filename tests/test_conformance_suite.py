@@ -33,6 +33,9 @@ RULES = frozenset(name for name in dir(ProviderSuite) if name.startswith("test_"
 # The part of the suite that each rule is of.
 PART = {rule: part for part in ProviderSuite.__mro__[::-1] for rule in RULES & set(vars(part))}
 
+# These ask again, in every way and operation, what others ask once.
+AGAIN = frozenset(rule for rule in RULES if PART[rule].__module__.endswith("._everywhere"))
+
 
 def failed(suite: type[ProviderSuite], rules: Collection[str] = RULES) -> dict[str, str]:
     """Which of *rules* the suite does not pass, and why."""
@@ -217,10 +220,11 @@ if __name__ == "__main__":
     wrong = 0
     for half, one in BROKEN:
         found = failed(one.suite)
-        if set(found) != one.fails:
+        told = set(found) - (AGAIN - one.fails)
+        if told != one.fails:
             wrong += 1
             print(f"{half}: {one.name}")
-            for rule in sorted(set(found) ^ one.fails):
+            for rule in sorted(told ^ one.fails):
                 print(f"  {rule}: {found.get(rule, 'passed, and should not')}")
     print(f"{len(BROKEN)} broken providers, {len(RULES)} rules, {wrong} wrong")
     sys.exit(1 if wrong else 0)
