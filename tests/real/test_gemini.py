@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,8 +49,8 @@ class Standing:
 
     host: GeminiHost
     origin: str
-    # A client of theirs closes itself where nobody holds it.
-    kept: Any = None
+    # Their clients, to be closed with it.
+    kept: list[Any] = field(default_factory=list)
 
     def theirs(self) -> Any:
         """Google's client of it."""
@@ -59,8 +59,8 @@ class Standing:
         # Nothing here is encrypted, and each client would read all certificates.
         plain = {"verify": False}
         options = {"base_url": self.origin, "client_args": plain, "async_client_args": plain}
-        self.kept = genai.Client(api_key=KEY, http_options=options)
-        return self.kept
+        self.kept.append(genai.Client(api_key=KEY, http_options=options))
+        return self.kept[-1]
 
     def ours(self, **also: Any) -> imagekit.Client:
         """Our client of it."""
@@ -104,9 +104,12 @@ def standing(*pictures: bytes | None, **scene: Any) -> Iterator[Standing]:
     origin = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
+    here = Standing(host, origin)
     try:
-        yield Standing(host, origin)
+        yield here
     finally:
+        for client in here.kept:
+            client.close()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -363,6 +366,7 @@ def test_the_key_is_looked_for_in_their_order(monkeypatch: pytest.MonkeyPatch) -
         from google import genai
 
         theirs = genai.Client(http_options={"base_url": here.origin})
+        here.kept.append(theirs)
         theirs.models.generate_content(
             model=MODEL, contents="x", config={"response_modalities": ["IMAGE"]}
         )
