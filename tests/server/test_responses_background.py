@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import imagekit
 from imagekit import Image, ImageReady, ImageRequest, ImageResponse, Text
 from imagekit.provider import emit, sleep
 from imagekit.server import Limits
+from imagekit.server.wire.shelf import Shelf
 from responding import OTHER, TOKENS, TOOL, Asking, events, raises, rows, shared, wanted
 from toys import patiently, picture
 
@@ -431,7 +433,17 @@ def test_a_store_that_fails_later_does_not_lose_the_streamed_picture(
         assert last["response"]["output"][0]["result"]
 
 
-def test_a_conversation_goes_on_from_the_background(desk: Any, gate: Any) -> None:
+def test_a_conversation_goes_on_from_the_background(
+    desk: Any, gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Shelf.keep
+
+    async def slowly(self: Shelf, *given: Any, **how: Any) -> None:
+        # Long enough for somebody to look meanwhile.
+        await asyncio.sleep(0.3)
+        await keep(self, *given, **how)
+
+    monkeypatch.setattr(Shelf, "keep", slowly)
     asked_for: list[ImageRequest] = []
 
     def flow(request: ImageRequest) -> Any:
