@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -27,20 +27,6 @@ from imagekit import ConfigurationError, ImagekitError, PluginError
 from imagekit.provider import Config
 
 # The fields of a request that are one value on the wire.
-SCALARS = (
-    "prompt",
-    "model",
-    "n",
-    "quality",
-    "background",
-    "output_format",
-    "output_compression",
-    "moderation",
-    "partial_images",
-    "user",
-    "seed",
-    "negative_prompt",
-)
 Scalar: TypeAlias = Literal[
     "prompt",
     "model",
@@ -55,6 +41,7 @@ Scalar: TypeAlias = Literal[
     "seed",
     "negative_prompt",
 ]
+SCALARS: tuple[Scalar, ...] = get_args(Scalar)
 # What every host has, by whatever name; no table speaks of it.
 NEEDED = ("prompt", "model", "n")
 # The Images API itself has none of these: a row says where its host does.
