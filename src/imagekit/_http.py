@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ._blob import Sink
 from ._errors import ProtocolError
 from ._json import parsed
 
@@ -36,7 +37,8 @@ class HttpRequest:
     one does only on that very origin; elsewhere it goes out bare. `billable` says whether doing
     it twice may cost twice; a POST is, unless said otherwise. A `form` travels as multipart beside
     `parts`, and by itself where `multipart` says so. `blobs` names the JSON keys of the
-    answer that may hold a picture in base64.
+    answer that may hold a picture in base64. `stranger` and `sink`, which says where such pictures
+    go while they arrive, are the core's to set.
     """
 
     method: str
@@ -51,6 +53,7 @@ class HttpRequest:
     blobs: frozenset[str] = frozenset()
     stranger: bool = field(default=False, repr=False)
     multipart: bool = False
+    sink: Callable[[], Sink] | None = field(default=None, repr=False, compare=False)
 
     @property
     def charges(self) -> bool:
