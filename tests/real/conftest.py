@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import official
 import pytest
 import sdserver
 import tally
@@ -16,6 +17,13 @@ def server() -> Iterator[str]:
         pytest.skip(f"stable-diffusion.cpp cannot be built here: {reason}")
     with sdserver.running() as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """No client of the official SDK outlives its test."""
+    yield
+    official.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from official import sdk
 from openai.types.images_response import ImagesResponse
 from tally import Judge
 
@@ -51,10 +52,6 @@ def behind(provider: str, exchange: Recorded) -> Iterator[Serving]:
         yield server
 
 
-def sdk(server: Serving) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-
-
 def whole(listed: list[tuple[str, int, Any]]) -> list[Any]:
     return [pytest.param(name, place, id=f"{name}-{place}") for name, place, e in listed if not e]
 
@@ -65,7 +62,7 @@ def test_recorded_pictures_are_what_the_sdk_reads_from_our_server(name: str, pla
     then = exchange.json
     with behind("openai-images", exchange) as server, READ.asked():
         # The number matters to nothing but how many slots are looked for.
-        answer = sdk(server).images.generate(
+        answer = sdk(server.url).images.generate(
             prompt=PROMPT, model="gpt-image-2", n=max(1, len(then["data"]))
         )
     found = [(one.b64_json, one.url, one.revised_prompt) for one in answer.data or ()]
@@ -85,7 +82,7 @@ def test_a_recorded_response_is_what_the_sdk_reads_from_our_server(name: str, pl
     exchange = recorded(name)[place]
     then = exchange.json
     with behind("openai-responses", exchange) as server, READ.asked():
-        answer = sdk(server).responses.create(model=then["model"], input=PROMPT, tools=[TOOL])  # type: ignore[list-item]
+        answer = sdk(server.url).responses.create(model=then["model"], input=PROMPT, tools=[TOOL])  # type: ignore[list-item]
         pictures = [one for one in answer.output if one.type == "image_generation_call"]
         drawn = [one for one in then["output"] if one["type"] == "image_generation_call"]
         assert [one.result for one in pictures] == [one["result"] for one in drawn]
@@ -108,7 +105,7 @@ def test_a_recorded_stream_is_what_the_sdk_reads_from_our_server(name: str) -> N
     lines = exchange.body.decode().splitlines()
     then = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
     with behind("openai-responses", exchange) as server, READ.asked():
-        stream = sdk(server).responses.create(
+        stream = sdk(server.url).responses.create(
             model="gpt-6.1-sol",
             input=PROMPT,
             tools=[TOOL],  # type: ignore[list-item]
@@ -196,7 +193,7 @@ def test_the_passed_on_refusal_of_a_provider_keeps_its_status_code_and_param() -
         exchange = recorded(name)[place]
         with behind("openai-images", exchange) as server, SAID.asked():
             with pytest.raises(openai.APIStatusError) as caught:
-                sdk(server).images.generate(prompt=PROMPT, model="gpt-image-2")
+                sdk(server.url).images.generate(prompt=PROMPT, model="gpt-image-2")
             if exchange.status == 401:
                 # The key is the server's, not the caller's.
                 assert caught.value.status_code == 502
@@ -214,5 +211,5 @@ def test_a_picture_that_is_not_the_recorded_one_would_be_noticed() -> None:
     exchange = recorded(name)[place]
     other = base64.b64encode(b"another").decode()
     with behind("openai-images", exchange) as server:
-        answer = sdk(server).images.generate(prompt=PROMPT, model="gpt-image-2")
+        answer = sdk(server.url).images.generate(prompt=PROMPT, model="gpt-image-2")
     assert ImagesResponse.model_validate(answer.model_dump()).data[0].b64_json != other  # type: ignore[index]

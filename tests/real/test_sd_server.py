@@ -8,9 +8,9 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import openai
 import pytest
 import sdserver
+from official import sdk
 from PIL import Image as Pillow
 from PIL import ImageChops
 from tally import Judge
@@ -64,10 +64,6 @@ def ask_ours(way: str, chained: str, request: ImageRequest, provider: str) -> Im
     ours = Profile("ours", provider, base_url=chained)
     # Of another server's default model no size is known, and so none is changed.
     return make(way, request, profiles=[ours], how={"provider": "ours"})
-
-
-def sdk(server: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server, api_key="none", max_retries=0)
 
 
 @pytest.mark.parametrize("n", [1, 3])
