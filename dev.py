@@ -8,9 +8,14 @@
     python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
     python3 dev.py conformance   every provider of plugins/, and each rule that it has to hold
     python3 dev.py faults      what breaks on the way: breaks it all, prints what came of it
+    python3 dev.py reliability   faults, cancellation, fuzzing, attacks: tried, and wrong outcomes
+    python3 dev.py fuzz        every target of the fuzzing, led by coverage (180 seconds in all)
+    python3 dev.py bench       ours beside its peers: speed and memory; prints the table
+    python3 dev.py schemas     the server against schemathesis, in an environment of its own
     python3 dev.py heavy       real pipelines of diffusers: torch, in an environment of its own
     python3 dev.py wheels      the tests against the built wheels, without the sources
     python3 dev.py pythons     the tests on every other Python that is here
+    python3 dev.py libraries   the tests on the HTTP library that the other runs do not speak
     python3 dev.py record NAME   make the cassettes of openai-images or openai-responses anew
 
 It makes .venv on first use, and again whenever a pyproject.toml changes.
@@ -37,6 +42,26 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 # No torchvision: one that was built for another torch breaks diffusers, and nothing here needs it.
 HEAVY = ("torch==2.13.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate==1.15.0")
 
+# It leads the fuzzing by what is covered; there is none for Windows.
+ATHERIS = "atheris==3.0.0"
+SCHEMATHESIS = "schemathesis==4.32.5"
+
+# Whom the benchmark asks, each in an environment of its own: LiteLLM pins an older SDK.
+OURS = ("-e", str(ROOT), "-e", str(ROOT / "plugins" / "imagekit-openai"))
+BENCHED = {
+    "peers": (
+        "openai==3.52.*",
+        "httpx==0.28.1",
+        "httpx2==2.16.2",
+        "huggingface_hub==2.4.0",
+        "pillow==13.0.0",
+        "pybase64==1.5.1",
+    ),
+    "litellm": ("litellm==1.106.*", "mcp==2.3.0"),
+    "httpx2": ("httpx2==2.16.2", *OURS),
+    "httpx": OURS,
+}
+
 
 def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> None:
     """Run a command; end with its code where it fails."""
@@ -52,7 +77,9 @@ def python_of(venv: Path) -> Path:
 
 def made(venv: Path, base: str, wanted: list[str]) -> Path:
     """A virtual environment with *wanted* in it, made where it is not there or out of date."""
-    sums = [(project / "pyproject.toml").read_bytes() for project in PROJECTS]
+    # What is pinned, all of it, has nothing to do with our own projects.
+    ours = [] if all("==" in word for word in wanted) else PROJECTS
+    sums = [(project / "pyproject.toml").read_bytes() for project in ours]
     stamp, mark = venv / "stamp", hashlib.sha256(b"".join(sums) + repr(wanted).encode()).hexdigest()
     python = python_of(venv)
     if not (python.exists() and stamp.exists() and stamp.read_text() == mark):
@@ -117,6 +144,17 @@ def faults(python: Path, *rest: str) -> None:
     run(python, "tests/faults.py", *rest)
 
 
+def reliability(python: Path, *rest: str) -> None:
+    """The reliability table, of all its classes or of those that are meant."""
+    run(python, "tests/reliability.py", *rest)
+
+
+def schemas(python: Path, *rest: str) -> None:
+    """The server against requests that schemathesis makes of the published description."""
+    other = made(ROOT / ".venv-schemas", BASE, [SCHEMATHESIS])
+    run(python, "tests/real/schemas.py", other.with_name("schemathesis"), *rest)
+
+
 def record(python: Path, *rest: str) -> None:
     """Cassettes, from the real thing."""
     run(python, "tests/real/record.py", *rest)
@@ -132,6 +170,22 @@ def heavy(python: Path, *rest: str) -> None:
     # Their environment has not what the other tests' conftest wants.
     alone = ["-p", "no:cacheprovider", "--confcutdir", "tests/heavy", "tests/heavy"]
     run(other, "-m", "pytest", "-q", "--disable-warnings", *plain, *alone, *rest)
+
+
+def fuzz(python: Path, *rest: str) -> None:
+    """The fuzzing for long: for so many seconds, of all targets or of those that are meant."""
+    other = made(ROOT / ".venv-fuzz", BASE, [*editable(), ATHERIS])
+    run(other, "tests/fuzz/atheris_targets.py", *(rest or ("180",)))
+
+
+def bench(python: Path, *rest: str) -> None:
+    """Ours and its peers, side by side; `--quick` does with the environment that is here."""
+    if "--quick" not in rest:
+        for name, wanted in BENCHED.items():
+            there = ROOT / f".venv-bench-{name}"
+            print(f"== {', '.join(wanted)} in {there.name}", file=sys.stderr, flush=True)
+            made(there, BASE, list(wanted))
+    run(python, "-m", "benchmarks", *rest)
 
 
 def wheels(python: Path, *rest: str) -> None:
@@ -150,6 +204,7 @@ def wheels(python: Path, *rest: str) -> None:
             "docs",
             "examples",
             "cassettes",
+            "benchmarks",
             "pyproject.toml",
             *(p.name for p in ROOT.glob("*.md")),
         ]
@@ -181,6 +236,12 @@ def pythons(python: Path, *rest: str) -> None:
         run(other, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest)
 
 
+def libraries(python: Path, *rest: str) -> None:
+    """The tests on httpx: where httpx2 is installed, as it is here, all else speaks that."""
+    print("== httpx, in place of httpx2", flush=True)
+    run(python, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest, IMAGEKIT_HTTP="httpx")
+
+
 def _found(version: str) -> str | None:
     """An interpreter of that version: on the path, or among those pyenv keeps."""
     candidates = [shutil.which(f"python{version}")]
@@ -205,10 +266,14 @@ TASKS = {
         ledger,
         conformance,
         faults,
+        reliability,
+        fuzz,
         record,
+        bench,
         heavy,
         wheels,
         pythons,
+        libraries,
     )
 }
 

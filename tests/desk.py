@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import AsyncClient, Image, ImageRequest, ImageResponse
 from imagekit.provider import call, emit
 from imagekit.server import create_app
+from spoken import httpx
 from toys import Plugged, Scripted, picture
 
 PNG = picture(5, 3, 2)

@@ -26,13 +26,14 @@ from typing import Any, Self
 from unittest import mock
 
 import anyio
-import httpx
 
 import alone  # noqa: F401
 import imagekit
 from imagekit import ImagekitError, ImageResponse, RetryPolicy, Timeouts
 from imagekit.provider import hookimpl
+from spoken import httpx
 from toys import picture, refused, spelt
+from tried import Tried
 
 COLOURS = ("sync", "asyncio", "trio")
 PNG = spelt(picture())
@@ -875,6 +876,18 @@ def main(*words: str) -> int:
                 print(f"    {colour}: {each}", flush=True)
     print(f"{len(meant)} faults, on the blocking client and on asyncio and trio: {bad} wrong")
     return int(bad > 0 or not meant)
+
+
+def tried() -> Tried:
+    """All of them, for the table of tests/reliability.py."""
+    result = Tried()
+    for colour in COLOURS:
+        came(row("nothing", "generate", 1, 1, ONE, NOTHING, DONE), colour)
+        for one in ROWS:
+            result.count += 1
+            said = wrong(one, came(one, colour), 5 * SLACK)
+            result.wrong += [f"{colour}: {one.fault}, {one.ask}: {why}" for why in said]
+    return result
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,12 +9,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
-
 from imagekit import Image, ImageFailure, ImageRequest, ImageResponse
 from imagekit.provider import sleep
 from imagekit.server import Limits
 from serving import Serving, serving
+from spoken import httpx
 from toys import Plugged, Scripted, patiently, picture
 
 TOOL = {"type": "image_generation"}

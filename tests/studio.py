@@ -7,8 +7,6 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
 import imagekit
 from imagekit import Image, ImageFailure, ImageRequest
 from imagekit.provider import (
@@ -22,6 +20,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import picture, plugins, spelt
 
 DATA = """

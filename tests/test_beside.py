@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import (
@@ -29,6 +28,7 @@ from imagekit import (
     UnsupportedRequestError,
 )
 from imagekit.provider import Effects, HttpRequest, Part, send, sleep
+from spoken import httpx
 from toys import KEY, Driver, Inside, Scripted, Watcher, Whole, picture, plugins
 from toys import trouble as sighed
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -20,6 +19,7 @@ from imagekit import (
     UnknownProviderError,
 )
 from imagekit.provider import Capabilities, Config, Endpoint, HttpResponse, Verdict, emit
+from spoken import httpx
 from toys import KEY, Driver, Inside, Plugged, Scripted, Whole, done, picture, plugins, spelt
 
 

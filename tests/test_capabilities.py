@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -11,6 +10,7 @@ import alone
 from imagekit import Allowed, Capabilities, ImageRequest, Notice, SizeRule, UnsupportedRequestError
 from imagekit._prepared import checked
 from imagekit.provider import Lifecycle, Source
+from spoken import httpx
 from toys import Whole, done, plugins
 from ways import WAYS, make
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 from stevedore import ExtensionManager
@@ -29,9 +28,11 @@ import imagekit
 from cli_terminal import environment, terminal
 from imagekit._cli import main
 from imagekit._cli._main import cli
-from imagekit._cli._words import one_line, scrubbed, size_of, slug
+from imagekit._cli._words import one_line, scrubbed, size_of
+from imagekit._names import slug
 from imagekit._plugins import names
 from imagekit.provider import Config, Endpoint, hookimpl
+from spoken import httpx
 from toys import Plugged
 
 Run = Callable[..., Result]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -32,6 +31,7 @@ from imagekit._fields import Defaults as Keywords
 from imagekit._providers import Providers
 from imagekit._settings import Defaults, Settings, Wanted
 from imagekit.provider import Config
+from spoken import httpx
 from toys import Driver, Inside, Whole, plugins
 
 KEY = "sk-ambient-that-must-stay-at-home-1"

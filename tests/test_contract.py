@@ -12,12 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
 import imagekit.provider
 from imagekit import Plugins
+from spoken import httpx
 from toys import Driver, picture, spelt
 
 FROZEN = Path(__file__).parent / "frozen"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -26,6 +25,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import KEY, Driver, Inside, Streaming, Whole, decoded, picture, plugins, spelt, sse
 
 QUICK = RetryPolicy(base=0.001)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 import imagekit
@@ -31,6 +30,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import (
     Driver,
     Plugged,

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -28,6 +27,7 @@ from imagekit import (
     UnknownProviderError,
 )
 from imagekit.provider import Capabilities, HttpRequest, send, sleep
+from spoken import httpx
 from toys import Driver, Scripted, Streaming, Whole, picture, plugins, spelt, sse
 
 QUICK = RetryPolicy(base=0.001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import json
 import logging
@@ -22,7 +23,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
 import nbformat
 import pytest
 import uvicorn
@@ -32,6 +32,7 @@ from stevedore import ExtensionManager
 
 import imagekit
 from imagekit._plugins import names
+from spoken import httpx
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -300,6 +301,9 @@ def test_the_page_is_whole_and_leads_nowhere_else(sketched: TestClient) -> None:
 
     response = sketched.get("/")
     assert response.headers["content-type"] == "text/html; charset=utf-8"
+    digest = hashlib.sha256(re.search(r"<script.*?>(.*)</script>", response.text, re.S)[1].encode())  # type: ignore[index]
+    allowed = base64.b64encode(digest.digest()).decode()
+    assert f"script-src 'sha256-{allowed}';" in response.headers["content-security-policy"]
     page = Page()
     page.feed(response.text)
     assert page.labels == page.fields  # each field has a name
@@ -312,6 +316,8 @@ def test_a_picture_as_json_and_as_bytes_is_the_same(sketched: TestClient) -> Non
     content = sketched.get("/image-content", params=asked)
     assert content.headers["content-type"] == "image/png"
     assert content.headers["cache-control"] == "no-store"
+    assert "sandbox" in content.headers["content-security-policy"]  # it may be an SVG
+    assert content.headers["x-content-type-options"] == "nosniff"
     assert content.content.startswith(PNG)
     assert bytes_of(made.pop("url")) == content.content
     assert made.pop("seconds") > 0

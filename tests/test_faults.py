@@ -16,6 +16,7 @@ import imagekit
 from faults import Arrived, Broken, Came, Row
 from imagekit import RetryPolicy, _retried
 from imagekit._verdict import Verdict
+from spoken import httpx
 
 # Other tests may need the processor too.
 PATIENCE = 5.0
@@ -104,8 +105,6 @@ def test_what_the_server_holds_against_a_client(seen: list[Arrived], found: Any,
 
 
 def test_a_key_that_goes_elsewhere_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-
     send = httpx.Client.send
 
     def follow(self: httpx.Client, request: httpx.Request, **how: Any) -> httpx.Response:

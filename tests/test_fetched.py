@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-import httpx
 import pytest
 
 from imagekit import AsyncClient, Client, Image, ProtocolError, ProviderError
+from spoken import httpx
 
 URL = "https://pictures.example/a.png?sig=secret"
 LONG_AGO = datetime(2024, 12, 6, 0, 53, 17, tzinfo=UTC)

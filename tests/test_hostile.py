@@ -8,7 +8,6 @@ import itertools
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -51,6 +50,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import KEY, Driver, Inside, Server, Whole, answers, done, picture, plugins, spelt
 
 FAST = RetryPolicy(base=0)

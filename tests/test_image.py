@@ -218,6 +218,44 @@ class TestPillow:
         with pytest.raises(RequestError, match=r"cannot read the picture: .* decompression bomb"):
             Image(data=bomb).to_pil()
 
+    @pytest.mark.parametrize("kind", ["EPS", "PPM", "TGA", "ICO", "PDF"])
+    def test_nothing_but_known_types_is_opened(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Some of Pillow's readers start programs of others.
+        out = io.BytesIO()
+        Pillow.new("RGB", (4, 3)).save(out, kind)
+        monkeypatch.setattr(Pillow, "open", lambda *given, **how: pytest.fail("it is opened"))
+        with pytest.raises(RequestError, match="it is of no type we know"):
+            Image(data=out.getvalue()).to_pil()
+
+    def test_a_picture_is_opened_as_what_its_head_says(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked, really = [], Pillow.open
+        monkeypatch.setattr(
+            Pillow, "open", lambda *given, **how: asked.append(how) or really(*given, **how)
+        )
+        Image(data=PNG).to_pil()
+        assert asked == [{"formats": ("PNG",)}]
+
+    def test_the_head_decides_before_pillow_sees_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Pillow, "open", lambda *given, **how: pytest.fail("it is opened"))
+        monkeypatch.setattr("imagekit._pillow.MOST_PIXELS", 11)
+        with pytest.raises(RequestError, match="4x3 is more than 11 pixels"):
+            Image(data=PNG).to_pil()
+
+    def test_a_size_that_only_pillow_reads_decides_before_its_pixels_are(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = io.BytesIO()
+        Pillow.new("RGB", (4, 3)).save(out, "TIFF")
+        monkeypatch.setattr("imagekit._pillow.MOST_PIXELS", 11)
+        with pytest.raises(RequestError, match="4x3 is more than 11 pixels"):
+            Image(data=out.getvalue()).to_pil()
+        monkeypatch.setattr("imagekit._pillow.MOST_PIXELS", 12)
+        assert Image(data=out.getvalue()).to_pil().size == (4, 3)
+
     def test_without_pillow_one_line_says_what_to_install(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -233,7 +271,12 @@ class TestNotebooks:
         assert shown == {"image/png": base64.b64encode(PNG).decode()}
 
     def test_a_drawing_shows_itself(self) -> None:
-        assert Image(data=SVG)._repr_mimebundle_() == {"image/svg+xml": SVG.decode()}
+        image = Image(data=SVG)
+        source = f"data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}"
+        assert image._repr_mimebundle_() == {
+            "text/html": f'<img src="{source}" alt="an SVG">',
+            "text/plain": repr(image),
+        }
 
     @pytest.mark.parametrize("image", [Image(url=SIGNED), Image(data=b"who knows")])
     def test_what_cannot_be_shown_is_named(self, image: Image) -> None:

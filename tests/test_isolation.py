@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -31,6 +30,7 @@ from imagekit._cli._main import cli
 from imagekit._plugins import Found, _requirement, contract_of, installed, names, remedy, said
 from imagekit.provider import CONTRACT, Config, Endpoint, Verdict, hookimpl
 from planted import GATE, Install
+from spoken import httpx
 from toys import Driver, Inside, Plugged, Whole, patiently, plugins
 
 HEAD = """

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 import imagekit
@@ -53,6 +52,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import KEY, Driver, Scripted, Watcher, Whole, decoded, picture, plugins, spelt
 from toys import trouble as sighed
 

@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from imagekit import (
@@ -26,6 +25,7 @@ from imagekit import (
 from imagekit._keys import bearer, credential, header
 from imagekit.provider import Capabilities, HttpRequest, checkpoint, send
 from imagekit.testing import play
+from spoken import httpx
 from toys import Driver, Watcher, Whole, decoded, picture, plugins, spelt
 
 QUICK = RetryPolicy(base=0.001)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import openai
 import pytest
 from openai.types import (
@@ -28,6 +27,7 @@ from sent import KEY, MADE, Sent, ours, theirs
 import imagekit
 import workshop
 from imagekit import Completed, ImageInput, ImageRequest, ImageResponse, Mask, PartialImage
+from spoken import httpx
 from toys import picture
 from ways import WAYS, make
 

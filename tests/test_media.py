@@ -3,11 +3,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import mmap
 import re
 import struct
-import time
 import zlib
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import features
 
+from imagekit import _media
 from imagekit._media import EXTENSIONS, MediaFacts, extension, facts
 from recordings import ABSENT, HOME, recorded
 
@@ -596,20 +598,139 @@ def test_what_is_told_is_cut() -> None:
     assert set(found.provenance.values()) == {"v" * 200}
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        in_png(*[png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1 << 20)))] * 20_000),
-        in_jpeg(*[app(0xE1, XAP[:40] + b"CreatorTool=" * 5000)] * 300),
-        in_jpeg(*[app(0xE1, exif(software="x" * 9000))] * 2000),
-        in_png(*[png_chunk(b"caBX", b"claim_generator" * 10_000)] * 300),
-    ],
-    ids=["packed", "xmp", "exif", "c2pa"],
-)
-def test_a_stranger_cannot_have_us_read_for_long(data: bytes) -> None:
-    began = time.perf_counter()
-    facts(data)
-    assert time.perf_counter() - began < 2
+class Counted:
+    """A picture that counts how often it is looked at, and how many bytes of it are seen."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.looks, self.seen = data, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, where: Any) -> Any:
+        found = self.data[where]
+        self.looks += 1
+        self.seen += len(found) if isinstance(found, bytes) else 1
+        return found
+
+
+def pixels(length: int, count: int = 1) -> bytes:
+    return in_png(*[png_chunk(b"IDAT", bytes(length))] * count)
+
+
+LARGE = {
+    "png": pixels(6_000_000),
+    "png in many parts": pixels(8192, 900),
+    "png in odd parts": in_png(*[png_chunk(b"IDAT", bytes(n % 3)) for n in range(90_000)]),
+    "png of zeros": PNG[:HEADER] + bytes(6_000_000),
+    "packed": in_png(*[png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1 << 20)))] * 9_000),
+    "packed xmp": in_png(
+        *[png_chunk(b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(XMP * 2000))] * 600
+    ),
+    "xmp": in_jpeg(*[app(0xE1, XAP[:40] + b"CreatorTool=" * 5000)] * 200),
+    "exif": in_jpeg(*[app(0xE1, exif(software="x" * 9000))] * 1000),
+    "c2pa": in_png(*[png_chunk(b"caBX", b"claim_generator" * 10_000)] * 60),
+    "many c2pa": in_png(*[png_chunk(b"caBX", MANIFEST)] * 400, png_chunk(b"IDAT", bytes(10**7))),
+    "many xmp": in_jpeg(*[app(0xE1, XAP)] * 400),
+    "sources": in_png(*[png_chunk(b"caBX", SOURCE * 2_000)] * 60),
+    "jpeg": JPEG + bytes(9_000_000),
+    "webp": b"RIFF\0\0\0\0WEBP" + b"abcd\0\0\0\0" * 1_000_000,
+    "gif of short blocks": b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1x\2xx" * 1_800_000,
+    "gif of long blocks": GIF[:13] + b"!\xfe" + (b"\xff" + bytes(255)) * 36_000,
+    "gif of frames": GIF[:13] + GIF_FRAME * 8_000,
+    "avif": AVIF_HEAD + box(b"meta", b"auxC" * 60_000) * 40,
+    "avif of pixels": AVIF_HEAD + box(b"mdat", bytes(9_000_000)),
+    "svg": SVG + b"<x:xmpmet" * 1_000_000,
+    "tiff": b"II*\0\x08\0\0\0\xff\xff"
+    + struct.pack("<HHII", 0x131, 2, 9999, 0) * 300
+    + bytes(9_000_000),
+    "bmp": encoded("BMP") + bytes(9_000_000),
+    "none": bytes(9_000_000),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_stranger_cannot_have_us_read_for_long(name: str) -> None:
+    data = Counted(LARGE[name])
+    found = _media._read(cast("Any", data))
+    assert found == facts(LARGE[name])
+    assert data.looks <= 10_000
+    assert data.seen <= 2_000_000
+
+
+@pytest.mark.parametrize("name", ["png", "png in many parts", "jpeg", "avif of pixels", "bmp"])
+def test_the_pixels_of_a_large_picture_are_not_looked_at(name: str) -> None:
+    data = Counted(LARGE[name])
+    _media._read(cast("Any", data))
+    assert data.looks <= 60
+    assert data.seen <= (600_000 if "avif" in name else 2_000)
+
+
+def test_what_follows_the_pixels_is_told_however_many_parts_they_are() -> None:
+    for count in (1, 2, 3, 4, 5, 7, 8, 9, 1023, 5000):
+        rest = png_chunk(b"IDAT", bytes(77)) + png_chunk(b"tEXt", b"title\0a fox")
+        found = facts(in_png(*[png_chunk(b"IDAT", bytes(512))] * count, rest))
+        assert found is not None
+        assert found.provenance == {"png:title": "a fox"}
+
+
+@pytest.mark.parametrize("length", [1, 2, 254, 255])
+def test_a_gif_whose_frames_are_of_many_blocks_is_animated(length: int) -> None:
+    block = bytes([length]) + bytes(length)
+    for count in (1, 2, 3, 6, 7, 8, 9000):
+        frame = b"," + struct.pack("<HHHHB", 0, 0, *SIZE, 0) + b"\x08" + block * count
+        data = GIF[:10] + b"\0\0\0" + (frame + b"\1x\0") * 2 + b";"
+        found = facts(data)
+        assert found is not None
+        assert found.animated
+
+
+def test_of_a_large_svg_it_is_not_known_whether_it_moves() -> None:
+    found = facts(SVG.replace(b"></svg>", b">" + b" " * (1 << 20) + b"<animate/></svg>"))
+    assert found is not None
+    assert (found.animated, found.c2pa) == (None, None)
+
+
+def test_more_fill_bytes_than_anybody_writes_are_not_passed() -> None:
+    frame = b"\xff\xc0\0\x0b\x08\0\2\0\3\1\1\x11\0"
+    found = facts(b"\xff\xd8" + b"\xff" * 20_000_000 + frame)
+    assert found is not None
+    assert found.width is None
+
+
+def test_an_avif_tells_its_size_behind_a_long_provenance() -> None:
+    meta = box(b"meta", b"\0\0\0\x14ispe\0\0\0\0" + struct.pack(">II", *SIZE))
+    found = facts(AVIF_HEAD + box(b"uuid", C2PA_UUID + bytes(300_000)) + meta + bytes(24))
+    assert found is not None
+    assert (found.width, found.height) == SIZE
+
+
+@named
+def test_any_kind_of_bytes_tells_the_same(name: str, tmp_path: Path) -> None:
+    data, expected = SAMPLES[name]
+    (tmp_path / "picture").write_bytes(data)
+    with (
+        (tmp_path / "picture").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        assert facts(mapped) == expected
+    assert facts(bytearray(data)) == facts(memoryview(data)) == expected
+    assert facts(memoryview(data).cast("b")) == expected
+
+
+def test_of_many_blocks_only_the_first_are_looked_at() -> None:
+    many = [png_chunk(b"caBX", b"x")] * 99
+    assert facts(in_png(*many, png_chunk(b"caBX", MANIFEST))).provenance == MANIFEST_SAYS  # type: ignore[union-attr]
+    found = facts(in_png(*many, many[0], png_chunk(b"caBX", MANIFEST)))
+    assert found is not None
+    assert found.provenance == {}
+
+
+def test_what_is_unpacked_counts_as_looked_at() -> None:
+    said = _media._Said()
+    for _ in range(9):
+        said.png_text(b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(bytes(1 << 20)))
+    assert said._unread <= 0
 
 
 def test_facts_are_hashable_all_the_same() -> None:

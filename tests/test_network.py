@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import httpcore
 import pytest
 
 from imagekit import DeadlineExceededError, ProtocolError, RetryPolicy, TransportError
@@ -27,6 +26,7 @@ from imagekit._retried import retried
 from imagekit._scope import Scope, current
 from imagekit._transport import AsyncTransport, SyncTransport
 from imagekit.provider import Effects, send
+from spoken import LIBRARY, httpcore
 from toys import Driver
 
 
@@ -86,6 +86,8 @@ def test_an_address_that_anybody_may_have_is_public(address: str) -> None:
         "64:ff9b::7f00:1",
         "64:ff9b::808:808",
         "64:ff9b:1::1",
+        "192.88.99.1",
+        "3fff::1",
     ],
 )
 def test_an_address_of_ones_own_is_not_public(address: str) -> None:
@@ -166,6 +168,11 @@ def moved(url: str) -> bytes:
     return head.encode()
 
 
+def beneath(client: Any) -> Any:
+    """What makes the connections of a client of ours for strangers."""
+    return client._transport.inner._pool._source._pool._network_backend
+
+
 class Strangers:
     """Reads strangers' URLs over a pretended internet, on one of the drivers."""
 
@@ -177,7 +184,7 @@ class Strangers:
             backend = Backend(*answers)
             transport = SyncTransport()
             client = transport._client(HttpRequest("GET", "/", stranger=True))
-            client._transport._pool._network_backend._inner = backend  # type: ignore[attr-defined]
+            beneath(client)._inner = backend
             try:
                 found = [transport.send(HttpRequest("GET", url, stranger=True)) for url in urls]
             except TransportError as error:
@@ -192,7 +199,7 @@ class Strangers:
             backend = AsyncBackend(*answers)
             transport = AsyncTransport()
             client = transport._client(HttpRequest("GET", "/", stranger=True))
-            client._transport._pool._network_backend._inner = backend  # type: ignore[attr-defined]
+            beneath(client)._inner = backend
             found: Any = []
             try:
                 for url in urls:
@@ -288,7 +295,7 @@ def test_a_host_nobody_knows_is_no_connection() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", unknown)
         with pytest.raises(httpcore.ConnectError, match="no such host"):
-            Watched(Backend(), guarded=True).connect_tcp("nowhere.test", 443)
+            Watched(Backend(), LIBRARY, guarded=True).connect_tcp("nowhere.test", 443)
 
 
 @pytest.mark.anyio
@@ -296,7 +303,7 @@ async def test_a_host_nobody_knows_is_no_connection_in_async() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", unknown)
         with pytest.raises(httpcore.ConnectError, match="no such host"):
-            await AsyncGuarded(AsyncBackend()).connect_tcp("nowhere.test", 443)
+            await AsyncGuarded(AsyncBackend(), LIBRARY).connect_tcp("nowhere.test", 443)
 
 
 # Under the deadline
@@ -355,7 +362,7 @@ def slow() -> Iterator[SlowBackend]:
 def talk(backend: SlowBackend, scope: Scope | None, timeout: float | None) -> list[float | None]:
     token = current.set(scope)
     try:
-        stream = Watched(backend).connect_tcp("127.0.0.1", 443, timeout)
+        stream = Watched(backend, LIBRARY).connect_tcp("127.0.0.1", 443, timeout)
         stream = stream.start_tls(None, None, timeout)  # type: ignore[arg-type]
         stream.write(b"hello", timeout)
         assert stream.read(10, timeout) == b"read"
@@ -381,7 +388,7 @@ def test_connecting_encrypting_writing_and_reading_get_the_time_left(slow: SlowB
 def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> None:
     token = current.set(Scope(60))
     try:
-        Watched(slow).connect_tcp("127.0.0.1", 443).write(b"x" * (2 * SLICE + 1))
+        Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443).write(b"x" * (2 * SLICE + 1))
     finally:
         current.reset(token)
     assert slow.stream.written == [SLICE, SLICE, 1]
@@ -389,14 +396,14 @@ def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> Non
 
 @pytest.mark.parametrize("late", [Scope(0), "cancelled"])
 def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> None:
-    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
+    stream = Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
     scope = Scope() if late == "cancelled" else late
     if late == "cancelled":
         scope.cancel()
     token = current.set(scope)
     try:
         with pytest.raises(httpcore.ConnectTimeout):
-            Watched(slow).connect_tcp("127.0.0.1", 443)
+            Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
         with pytest.raises(httpcore.ConnectTimeout):
             stream.start_tls(None)  # type: ignore[arg-type]
         with pytest.raises(httpcore.ReadTimeout):
@@ -409,13 +416,13 @@ def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> 
 
 
 def test_closing_closes_the_connection(slow: SlowBackend) -> None:
-    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
+    stream = Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
     stream.close()
     assert slow.stream.closed
 
 
 def test_what_the_connection_knows_is_handed_on(slow: SlowBackend) -> None:
-    stream = Watched(slow).connect_tcp("127.0.0.1", 443)
+    stream = Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
     assert stream.get_extra_info("socket") is slow.stream.ours
 
 
@@ -455,11 +462,11 @@ def found(*addresses: str) -> Any:
 def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", found("192.0.2.1", "192.0.2.2", "192.0.2.3"))
     places = Places("192.0.2.2")
-    Watched(places).connect_tcp("two.test", 443)
+    Watched(places, LIBRARY).connect_tcp("two.test", 443)
     assert places.tried == ["192.0.2.1", "192.0.2.2"]
     nobody = Places()
     with pytest.raises(httpcore.ConnectTimeout, match=r"192\.0\.2\.3 is silent"):
-        Watched(nobody).connect_tcp("two.test", 443)
+        Watched(nobody, LIBRARY).connect_tcp("two.test", 443)
     assert len(nobody.tried) == 3
 
 
@@ -476,7 +483,7 @@ def test_the_deadline_holds_over_all_addresses(monkeypatch: pytest.MonkeyPatch) 
     token = current.set(scope)
     try:
         with pytest.raises(httpcore.ConnectTimeout, match="the call is over"):
-            Watched(late).connect_tcp("two.test", 443)
+            Watched(late, LIBRARY).connect_tcp("two.test", 443)
     finally:
         current.reset(token)
     assert late.tried == ["192.0.2.1"]
@@ -493,13 +500,13 @@ def test_a_name_that_is_none_is_no_connection(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(httpcore.ConnectError, match=str(trouble)):
-        Watched(Places()).connect_tcp("no.test", 443)
+        Watched(Places(), LIBRARY).connect_tcp("no.test", 443)
 
 
 def test_a_name_without_an_address_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", found())
     with pytest.raises(httpcore.ConnectError, match="nowhere"):
-        Watched(Places()).connect_tcp("no.test", 443)
+        Watched(Places(), LIBRARY).connect_tcp("no.test", 443)
 
 
 ADDRESS = socket.AI_NUMERICHOST
@@ -525,7 +532,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def test_a_look_up_takes_no_longer_than_a_connection_may(slowly: threading.Event) -> None:
     with pytest.raises(httpcore.ConnectTimeout, match="was not looked up in time"):
-        Watched(Places()).connect_tcp("slow.test", 443, 0.05)
+        Watched(Places(), LIBRARY).connect_tcp("slow.test", 443, 0.05)
 
 
 def test_a_look_up_ends_when_the_call_is_cancelled(slowly: threading.Event) -> None:
@@ -534,7 +541,7 @@ def test_a_look_up_ends_when_the_call_is_cancelled(slowly: threading.Event) -> N
     token = current.set(scope)
     try:
         with pytest.raises(httpcore.ConnectTimeout):
-            Watched(Places()).connect_tcp("slow.test", 443, 600)
+            Watched(Places(), LIBRARY).connect_tcp("slow.test", 443, 600)
     finally:
         current.reset(token)
 
@@ -591,8 +598,8 @@ class EarlyBackend(httpcore.AsyncMockBackend):
         return self.stream
 
 
-async def listening(stream: Early) -> httpcore.AsyncNetworkStream:
-    return await Listening(EarlyBackend(stream)).connect_tcp("toy.test", 443)
+async def listening(stream: Early) -> Any:
+    return await Listening(EarlyBackend(stream), LIBRARY).connect_tcp("toy.test", 443)
 
 
 @pytest.mark.anyio

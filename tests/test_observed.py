@@ -4,7 +4,6 @@ import json
 import logging
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import (
@@ -34,6 +33,7 @@ from imagekit.provider import (
     sleep,
 )
 from imagekit.testing import Played, json_response, play
+from spoken import httpx
 from toys import KEY, Driver, Streaming, Watcher, Whole, done, picture, plugins, sse
 
 CALL = CallInfo("1", "toy", ImageRequest(prompt="a cat"))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -57,6 +56,7 @@ from imagekit.provider import (
     sleep,
 )
 from planted import Install
+from spoken import httpx
 from toys import Driver, picture, plugins
 
 PROMPT = "a boat that nobody may read of"

@@ -10,7 +10,6 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +38,7 @@ from imagekit.provider import (
     send,
 )
 from imagekit.testing import json_response, play
+from spoken import httpx
 from toys import Driver, Plugged, Whole, done
 from ways import WAYS, make
 

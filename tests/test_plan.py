@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -34,6 +33,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 from toys import Driver, Inside, Scripted, Whole, decoded, done, picture, plugins, spelt
 
 PNG = picture(9, 4, 4)

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import (
@@ -36,6 +35,7 @@ from imagekit.provider import (
     sleep,
 )
 from imagekit.testing import Played, json_response, play, sse
+from spoken import httpx
 from toys import Driver
 
 POST, GET = HttpRequest("POST", "/jobs"), HttpRequest("GET", "/jobs/1")

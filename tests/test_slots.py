@@ -3,7 +3,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -35,6 +34,7 @@ from imagekit._response import CallRecord
 from imagekit._slots import NAMED, ended
 from imagekit.provider import Effects, Flow, call, emit, notice
 from imagekit.testing import Played, play
+from spoken import httpx
 from toys import (
     Driver,
     Scripted,

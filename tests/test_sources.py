@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import keyring
 import keyring.backend
 import pytest
@@ -21,6 +20,7 @@ import imagekit
 from imagekit import AsyncClient, Client, ConfigurationError, Profile
 from imagekit._sources import LARGEST_KEY, shown
 from imagekit.provider import Capabilities
+from spoken import httpx
 from toys import Driver, Whole, done, plugins, refused
 
 KEY = "sk-a-key-that-nobody-may-see-42"

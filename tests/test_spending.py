@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -24,6 +23,7 @@ from imagekit import (
 from imagekit._around import MOST
 from imagekit._prices import Estimate
 from imagekit.provider import Capabilities, Flow, HttpRequest, checkpoint, send
+from spoken import httpx
 from studio import Host, Jobbing, Studio, studio
 from toys import Driver
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -22,6 +21,7 @@ from imagekit import (
     UnsupportedRequestError,
 )
 from imagekit.provider import Capabilities, Flow, HttpRequest, send
+from spoken import httpx
 from studio import Host, Jobbing, Studio, studio, told
 from toys import Driver, Scripted, picture, spelt
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import jsonschema
 import pytest
 from click.testing import CliRunner
@@ -46,6 +45,7 @@ from imagekit import (
 from imagekit._cli._main import cli
 from imagekit._handles import LARGEST, Pictures, inside
 from imagekit._offered import brief, parameters, wrong
+from spoken import httpx
 from toys import KEY, Driver, Plugged, Whole, answers, done, picture, plugins
 from toys import Server as ToyServer
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import anyio
-import httpx
 
 import imagekit
 from imagekit._drive import drive
@@ -42,6 +41,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from spoken import httpx
 
 KEY = "sk-toy-0123456789"
 

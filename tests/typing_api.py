@@ -55,7 +55,12 @@ def blocking(client: Client) -> None:
     assert_type(client.vary(Path("otter.png")), ImageResponse)
     assert_type(client.run(request, provider="toy", deadline=5), ImageResponse)
     assert_type(client.open_image("an otter"), imagekit.ImageFile)
-    assert_type(client.fetch(image), Image)
+    assert_type(client.fetch(image, into="otter.png"), Image)
+    client.generate("an otter", into=Path("otter-{n}.png"), overwrite=True)
+    client.run(request, into="otter.png")
+    client.resume("{}", into="otter.png")
+    assert_type(image.path, Path | None)
+    assert_type(image.data, bytes | None)
     with client.stream(request) as stream:
         assert_type(stream, Stream)
         for event in stream:

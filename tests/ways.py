@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import anyio
-import httpx
 
 from imagekit import AsyncClient, Client, Completed, ImageEvent, ImageRequest, ImageResponse
+from spoken import httpx
 
 WAYS = [
     f"{colour} {how}" for colour in ("sync", "asyncio", "trio") for how in ("whole", "streamed")

@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 import anyio
-import httpx
 from PIL import Image as Pillow
 
 import imagekit
@@ -32,6 +31,7 @@ from imagekit.provider import Effect, Effects, Emit, Flow
 from imagekit_sketch import Sketch
 from ledger import CODE, ROOT, Line
 from serving import serving
+from spoken import httpx
 from toys import Plugged
 
 LIMITS = {"x-ratelimit-reset-requests": "1m30s", "x-ratelimit-reset-tokens": "120ms"}

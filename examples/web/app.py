@@ -1,11 +1,15 @@
 """A page that shows a picture while it is made, and the answers behind it."""
 
 import asyncio
+import base64
+import hashlib
 import logging
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -84,8 +88,28 @@ Stream = imagekit.AsyncStream
 
 @app.get("/")
 async def page() -> FileResponse:
-    """The page."""
-    return FileResponse(PAGE)
+    """The page; what it shows comes from here, and no picture brings a script along."""
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            "connect-src 'self' data:",
+            "style-src 'unsafe-inline'",
+            f"script-src 'sha256-{script()}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+    return FileResponse(PAGE, headers={"content-security-policy": policy})
+
+
+@cache
+def script() -> str:
+    """The digest of the page's own script, the only one that runs."""
+    text = re.search("<script[^>]*>(.*?)</script>", PAGE.read_text("utf-8"), re.S)
+    assert text is not None
+    return base64.b64encode(hashlib.sha256(text[1].encode()).digest()).decode()
 
 
 @app.get("/image")
@@ -100,8 +124,12 @@ async def content(request: Request, client: Client, asked: Annotated[Asked, Quer
     """The bytes of a new picture."""
     call = client.generate(asked.prompt, size=asked.size)
     image = (await unless_they_leave(request, call)).image
-    # Kept by nobody between: to ask again is to pay again.
-    headers = {"cache-control": "no-store"}
+    # Kept by nobody between: to ask again is to pay again. An SVG may hold scripts: none run.
+    headers = {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "x-content-type-options": "nosniff",
+    }
     return Response(image.read(), media_type=image.media_type, headers=headers)
 
 

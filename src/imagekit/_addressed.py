@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 from ._errors import ConfigurationError, ImagekitError, PluginError, ProtocolError
-from ._flow import Effect, Effects, Open, Send, transform
+from ._events import ImageFailed
+from ._flow import Effect, Effects, Emit, Open, Send, transform
 from ._http import Endpoint, HttpRequest
 from ._hushed import Hush
 from ._image import short_url
+from ._response import ImageResponse
 
 T = TypeVar("T")
 _PORTS = {"http": 80, "https": 443}
+# What one reader of URLs leaves out, and so sees another host than the next one.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]|^ ")
 _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 
 
@@ -23,7 +27,8 @@ def origin(url: str | SplitResult) -> tuple[str, str, int | None]:
     """Scheme, host and port of *url*, comparable."""
     parts = urlsplit(url) if isinstance(url, str) else url
     scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(scheme)
+    port = _PORTS.get(scheme) if parts.port is None else parts.port
+    return scheme, (parts.hostname or "").rstrip("."), port
 
 
 def checked_base(url: str) -> str:
@@ -48,22 +53,29 @@ def joined(base_url: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         origin(parts)
-    except ValueError as error:
-        raise ProtocolError(f"a provider named {url!r}, which is no URL", billed="no") from error
+    except ValueError:
+        # What is quoted of it is no more than may be shown: a password may be in it.
+        raise _unasked(url, "which is no URL") from None
     if parts.scheme:
+        if "@" in parts.netloc:
+            raise _unasked(url, "which holds a user name or password")
+        if _UNSEEN.search(url):
+            raise _unasked(url, "which holds what no URL may")
         return url
     if parts.netloc or "\\" in url:
-        raise ProtocolError(f"a provider named {url!r}, which hides another host", billed="no")
+        raise _unasked(url, "which hides another host")
     base, mark, query = base_url.partition("?")
     path, asked, own = url.partition("?")
     if any(_DOTS.fullmatch(segment) for segment in path.split("/")):
         # What a handle says may be a stranger's, and the key goes along.
-        raise ProtocolError(
-            f"a provider named {url!r}, which leads out of its own address", billed="no"
-        )
+        raise _unasked(url, "which leads out of its own address")
     wanted = f"{base.rstrip('/')}/{path.lstrip('/')}"
     both = "&".join(part for part in (query, own) if part)
     return f"{wanted}?{both}" if mark or asked else wanted
+
+
+def _unasked(url: str, why: str) -> ProtocolError:
+    return ProtocolError(f"the URL {short_url(url)!r}, {why}, is not asked for", billed="no")
 
 
 def shown_url(endpoint: Endpoint | None, url: str) -> str:
@@ -74,12 +86,32 @@ def shown_url(endpoint: Endpoint | None, url: str) -> str:
         return short_url(url)
 
 
-def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
+def hushed(flow: Effects[T], hush: Hush) -> Effects[T]:
+    """*flow*, whose failures say none of the secrets that *hush* knows, whoever put them there."""
+
+    def handle(effect: Effect) -> Effects[Any]:
+        if isinstance(effect, Emit) and isinstance(effect.event, ImageFailed):
+            effect = Emit(hush.value(effect.event))
+        return (yield effect)
+
+    try:
+        found = yield from transform(flow, handle)
+    except ImagekitError as error:
+        hush.error(error)
+        raise
+    if isinstance(found, ImageResponse) and found.failures:
+        return cast(T, hush.value(found))
+    return found
+
+
+def addressed(flow: Effects[T], endpoint: Endpoint | None, hush: Hush | None = None) -> Effects[T]:
     """Resolve *flow*'s URLs against *endpoint*; attach its credentials on its own origin.
 
-    A request that leaves the origin goes out bare and marked as a stranger's.
+    A request that leaves the origin goes out bare and marked as a stranger's. *hush* learns what
+    is attached.
     """
     home = origin(checked_base(endpoint.base_url)) if endpoint else None
+    hush = hush or Hush()
 
     def authorized(request: HttpRequest) -> Effects[Mapping[str, str]]:
         if endpoint is None or endpoint.authorize is None:
@@ -93,26 +125,24 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None) -> Effects[T]:
             )
         return _writable((yield from proof))
 
-    def resolved(request: HttpRequest) -> Effects[tuple[HttpRequest, Mapping[str, str]]]:
+    def resolved(request: HttpRequest) -> Effects[HttpRequest]:
         if endpoint is None and not urlsplit(request.url).scheme:
             raise PluginError(f"a provider without an endpoint asked for {request.url!r}")
         url = joined(endpoint.base_url if endpoint else "", request.url)
         if origin(url) == home:
             # What the caller names as an input is read without a key even at home.
             own = {} if request.stranger else (yield from authorized(request))
+            hush.learn(own)
             headers = {**request.headers, **own}
-            return replace(request, url=url, headers=headers, stranger=False), own
+            return replace(request, url=url, headers=headers, stranger=False)
         if request.method.upper() != "GET":
             raise PluginError(f"a provider may only read from another host, not {request.method}")
-        return replace(request, url=url, headers={}, stranger=True), {}
-
-    hush = Hush()
+        return replace(request, url=url, headers={}, stranger=True)
 
     def handle(effect: Effect) -> Effects[Any]:
         if isinstance(effect, Send | Open):
-            request, own = yield from resolved(effect.request)
-            hush.learn(own)
-            effect = replace(effect, request=request)
+            # What proves who calls is in no local name while it waits: crash reports show those.
+            effect = replace(effect, request=(yield from resolved(effect.request)))
         try:
             return hush.reply((yield effect))
         except ImagekitError as error:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ._addressed import addressed
+from ._addressed import addressed, hushed
 from ._debug import dumped
 from ._errors import ImagekitError
 from ._flow import Effects
 from ._hookspecs import CallInfo
 from ._http import Endpoint
+from ._hushed import Hush
 from ._image import short_url
 from ._jobs import Begun, Job
 from ._meant import How, Meaning, Spending, blaming, free
@@ -94,9 +95,10 @@ class Around:
         where = short_url(endpoint.base_url) if endpoint else None
         info = CallInfo(uuid.uuid4().hex, how.name, request, base_url=where, **about)
         exchanges = Exchanges(endpoint, keep=bool(how.said.get("raw")))
-        flow = observed(flow, info, self.providers.plugins.hook, exchanges)
+        hush = Hush()
+        flow = observed(hushed(flow, hush), info, self.providers.plugins.hook, exchanges)
         flow = dumped(flow, how.said.get("debug"), endpoint)
-        return Ready(named(addressed(flow, endpoint), how.name), how.deadline, begun)
+        return Ready(named(addressed(flow, endpoint, hush), how.name), how.deadline, begun)
 
     @contextmanager
     def begins(

@@ -212,7 +212,7 @@ def cached(
         response = yield from flow
     finally:
         flow.close()
-    if len(response.slots) >= n and all(image.data for image in response.images) and response.ok:
+    if len(response.slots) >= n and all(image.length for image in response.images) and response.ok:
         own = tuple(one for one in response.notices if one not in said)
         kept = response.model_copy(update={"notices": own})
         try:

@@ -23,6 +23,7 @@ from ._request import ImageRequest
 from ._response import ImageResponse, Notice
 from ._retried import retried
 from ._split import failure_of
+from ._spool import place_of, spooled, spooled_one
 
 T = TypeVar("T")
 
@@ -92,6 +93,9 @@ class Calls:
                         raise
                     passed.append(_passed_over(how.name, error))
 
+            for how, request in meant:
+                # It keeps no files; what the call would be refused for is said now.
+                place_of(how.said, request.n, request.prompt, request.output_format)
             budget = budget_of(meant[0][0].said.get("budget"))
 
             def flow() -> Effects[Plan]:
@@ -147,6 +151,7 @@ class Calls:
         making = Making.of(self.meaning, how, request, stream=stream)
         cache = cache_of(how.said.get("cache"), self._cache)
         begun = making.begun() if hasattr(making.maker, "resume") else None
+        there = place_of(how.said, request.n, request.prompt, making.request.output_format)
 
         def made(plan: Plan | None) -> Flow:
             flow = making.made(
@@ -179,7 +184,7 @@ class Calls:
         flow = by_plan() if kept else made(None)
         return self._around.call(
             how,
-            flow,
+            spooled(flow, there, whole=bool(how.said.get("raw"))),
             making.request,
             verb=making.request.operation,
             model=making.model,
@@ -241,7 +246,8 @@ class Calls:
             name = fields.get("provider") or self.providers.usual
             how = self.meaning.meant(name or "nobody", self.meaning.said(fields))
             endpoint = self.providers.address(name) if name else None
-            flow = retried(brought(image), how.policy)
+            there = place_of(how.said, 1)
+            flow = spooled_one(retried(brought(image), how.policy), there)
             return self._around.seen(how, flow, endpoint, verb="fetch")
 
     def carried(

@@ -19,6 +19,7 @@ from ._fields import (
     AskFields,
     Defaults,
     EditFields,
+    FetchFields,
     GenerateFields,
     Inputs,
     ModerateFields,
@@ -33,7 +34,7 @@ from ._image import Image, ImageFile, InputLike, ProviderFile
 from ._jobs import Job, job_of
 from ._meant import Meaning, Spending
 from ._observed import Unfinished
-from ._perform import perform
+from ._perform import performed
 from ._plan import Plan, is_plan
 from ._plugins import Plugins
 from ._providers import Profile, Providers
@@ -48,7 +49,7 @@ from ._tables import patches
 from ._transport import AsyncTransport, SyncTransport, Timeouts
 
 if TYPE_CHECKING:
-    import httpx
+    from ._library import AsyncWay, Way
 
 T = TypeVar("T")
 # What a provider may keep, and delete.
@@ -103,6 +104,9 @@ class _Client:
     ) -> Ready[ImageResponse]:
         if isinstance(given, Plan | str):
             return self._calls.following(given, fields)
+        if not isinstance(given, ImageRequest | None):
+            kind = type(given).__name__
+            raise RequestError(f"run() takes a request or a plan, not {kind}", billed="no")
         return self._calls.making(given, fields, needs)
 
     def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Ready[None]:
@@ -188,12 +192,12 @@ def _one(
     asked, said, needs = _asked(given, fields)
     if said.get("n", asked.n if asked else 1) not in (None, 1):
         raise RequestError("open_image opens one picture: leave n out", billed="no")
-    return asked, {**said, "n": 1, "fetch": False}, needs
+    return asked, {**said, "n": 1, "fetch": said.get("into") is not None}, needs
 
 
 def _again(response: ImageResponse, fields: Mapping[str, Any]) -> Any:
     """How the picture of *response* is fetched: from who made it, as its call was made."""
-    how = {name: one for name, one in fields.items() if name in AskFields.__annotations__}
+    how = {name: one for name, one in fields.items() if name in FetchFields.__annotations__}
     return {**how, "provider": response.profile or response.provider}
 
 
@@ -212,12 +216,12 @@ class Client(_Client):
 
     *provider* is who makes them where a call does not say; *api_key*, *base_url* and *settings*
     are that provider's, and *profiles* are others with settings of their own. *api_key* may be a
-    callable that is asked for each request. *http* is an `httpx.Client`, or a transport for one, to
-    send over, *downloads* one to read strangers' URLs with; both stay yours to close. *timeouts*
-    are seconds for connecting and for the next byte. *env* is read in place of `os.environ`.
-    *config* is a file of settings; without one it is what `IMAGEKIT_CONFIG` names, else the user's
-    own, and with False none. *capabilities* patches what is known of models: a file, a mapping, or
-    False for not even the user's own file. *budget* is what all calls together may cost, *cache*
+    callable that is asked for each request. *http* is a `Client` of httpx or httpx2, or a transport
+    for one, to send over, *downloads* one to read strangers' URLs with; both stay yours to close.
+    *timeouts* are seconds for connecting and for the next byte. *env* is read in place of
+    `os.environ`. *config* is a file of settings; without one it is what `IMAGEKIT_CONFIG` names,
+    else the user's own, and with False none. *capabilities* patches what is known of models: a
+    file, a mapping, or False for not even the user's own file. *budget* is what all calls together may cost, *cache*
     where results are kept (True is the usual place), *images_per_minute* how fast each model is
     asked. Several names in *provider* are asked in order. Everything else is a default for the
     calls: the call's own value wins, then the client's, then the environment's, then the file's.
@@ -236,8 +240,8 @@ class Client(_Client):
         plugins: Plugins | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        http: httpx.Client | httpx.BaseTransport | None = None,
-        downloads: httpx.Client | httpx.BaseTransport | None = None,
+        http: Way | None = None,
+        downloads: Way | None = None,
         env: Mapping[str, str] | None = None,
         config: Named = None,
         capabilities: Patched = None,
@@ -300,13 +304,13 @@ class Client(_Client):
         asked, said, needs = _one(given, fields)
         response = self._made(asked, said, *needs)
         # The image of a response that carries an error raises it.
-        if response.image.data is not None:
+        if response.image.length is not None:
             return response.image.open()
         with _paid(response):
             return self.open_image(response.image, **_again(response, fields))
 
-    def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
-        """*image* with its bytes, where it is only a URL yet."""
+    def fetch(self, image: Image, **fields: Unpack[FetchFields]) -> Image:
+        """*image* with its bytes, where it is only a URL yet; with `into`, in a file."""
         return self._done(self._calls.fetching(image, fields))
 
     def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
@@ -418,8 +422,8 @@ class Client(_Client):
 class AsyncClient(_Client):
     """Makes pictures through any provider, on asyncio or trio.
 
-    The arguments are those of `Client`; *http* and *downloads* are `httpx.AsyncClient`s or async
-    transports.
+    The arguments are those of `Client`; *http* and *downloads* are `AsyncClient`s of httpx or
+    httpx2, or async transports.
     """
 
     def __init__(
@@ -433,8 +437,8 @@ class AsyncClient(_Client):
         plugins: Plugins | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
-        downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        http: AsyncWay | None = None,
+        downloads: AsyncWay | None = None,
         env: Mapping[str, str] | None = None,
         config: Named = None,
         capabilities: Patched = None,
@@ -506,13 +510,13 @@ class AsyncClient(_Client):
             return (await self._done(self._calls.fetching(given, fields))).open()
         asked, said, needs = _one(given, fields)
         response = await self._made(asked, said, *needs)
-        if response.image.data is not None:
+        if response.image.length is not None:
             return response.image.open()
         with _paid(response):
             return await self._opened(response.image, _again(response, fields))
 
-    async def fetch(self, image: Image, **fields: Unpack[AskFields]) -> Image:
-        """*image* with its bytes, where it is only a URL yet."""
+    async def fetch(self, image: Image, **fields: Unpack[FetchFields]) -> Image:
+        """*image* with its bytes, where it is only a URL yet; with `into`, in a file."""
         return await self._done(self._calls.fetching(image, fields))
 
     async def submit(self, request: ImageRequest | str, **fields: Unpack[StreamFields]) -> Job:
@@ -605,13 +609,13 @@ class AsyncClient(_Client):
         try:
             ready = self._ready(given, fields, needs)
             end = until(ready.deadline)
-            made = await perform(ready.flow, self._transport, end)
+            made = await performed(ready.flow, self._transport, end)
         except ImagekitError as error:
             made = self._calls.carried(error, given, fields)
         return clock.stamp(made)
 
     async def _done(self, ready: Ready[T]) -> T:
-        return await perform(ready.flow, self._transport, until(ready.deadline))
+        return await performed(ready.flow, self._transport, until(ready.deadline))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO, TypeVar
 
 from ._addressed import shown_url
-from ._errors import ConfigurationError, ImagekitError
+from ._blob import Blob
+from ._errors import ConfigurationError, ImagekitError, ProtocolError
 from ._flow import Effect, Effects, Open, Receive, Send, transform
 from ._framing import ServerSentEvent
 from ._http import Endpoint, HttpRequest, HttpResponse
 from ._image import short_url
+from ._lifting import Lifted
 
 T = TypeVar("T")
 log = logging.getLogger("imagekit")
@@ -114,7 +116,7 @@ def _request(request: HttpRequest) -> Iterator[str]:
 
 def _response(response: HttpResponse) -> Iterator[str]:
     yield from _headers(response.headers)
-    if response.body:
+    if response.held:
         yield _body(response)
 
 
@@ -125,15 +127,26 @@ def _headers(headers: Mapping[str, str]) -> Iterator[str]:
 
 def _body(response: HttpResponse) -> str:
     kind = response.media_type
+    if isinstance(response.held, Lifted):
+        return _lifted(response)
     if kind.startswith(("image/", "audio/", "video/")) or kind == "application/octet-stream":
-        return f"{len(response.body)} bytes of {kind}"
+        return f"{len(response.held)} bytes of {kind}"
     return _text(response.text)
+
+
+def _lifted(said: HttpResponse | ServerSentEvent) -> str:
+    try:
+        return _json(said.json())
+    except ProtocolError as error:
+        return _cut(str(error))
 
 
 def _item(item: Any) -> str:
     match item:
         case None:
             return "the end of the stream"
+        case ServerSentEvent(event=event, held=Lifted()):
+            return f"{event}: {_lifted(item)}"
         case ServerSentEvent(event=event, data=data):
             return f"{event or 'message'}: {_text(data)}"
         case bytes():
@@ -161,6 +174,8 @@ def _short(value: Any, name: str = "") -> Any:
             return "…"
         case Mapping():
             return {str(key): _short(one, str(key)) for key, one in value.items()}
+        case Blob():
+            return f"a picture of {len(value)} bytes"
         case list() | tuple():
             more = [f"… {len(value) - MOST} more"] if len(value) > MOST else []
             return [*(_short(one) for one in value[:MOST]), *more]

@@ -13,6 +13,7 @@ from ._client import Client, Kept
 from ._fields import (
     AskFields,
     EditFields,
+    FetchFields,
     GenerateFields,
     Inputs,
     PlanFields,
@@ -89,7 +90,7 @@ def open_image(given: ImageRequest | Image | str, **fields: Unpack[StreamFields]
     return default().open_image(given, **fields)
 
 
-def fetch(image: Image, **fields: Unpack[AskFields]) -> Image:
+def fetch(image: Image, **fields: Unpack[FetchFields]) -> Image:
     """*image* with its bytes, where it is only a URL yet."""
     return default().fetch(image, **fields)
 

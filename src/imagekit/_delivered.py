@@ -30,7 +30,7 @@ def differences(image: Image, asked: ImageRequest | None = None) -> list[Notice]
     say for certain is told: of a picture that is still a URL nothing, of a transparent picture no
     more than what its format declares.
     """
-    if image.data is None:
+    if image.length is None:
         return []
     found = image.facts
     if found is None:
@@ -52,7 +52,7 @@ def compared(image: Image, asked: ImageRequest | None = None) -> Effects[Sequenc
     if wanted not in ("transparent", "opaque") or found is None or not found.alpha:
         return said
     try:
-        seen = yield from call(partial(_least_alpha, image.read()))
+        seen = yield from call(partial(_least_alpha, image))
     except ImagekitError:
         return said
     if wanted == "transparent" and seen == 255:
@@ -173,9 +173,7 @@ def _notice(feature: str, detail: str, wanted: str | None, used: str) -> Notice:
     )
 
 
-def _least_alpha(data: bytes) -> int:
+def _least_alpha(image: Image) -> int:
     """How opaque the most transparent pixel is, of 255; of a picture that moves, in its first."""
-    from ._pillow import opened
-
-    counts = opened(data).convert("RGBA").getchannel("A").histogram()
+    counts = image.to_pil().convert("RGBA").getchannel("A").histogram()
     return next(level for level, count in enumerate(counts) if count)

@@ -30,7 +30,7 @@ from ._flow import (
     proper,
 )
 from ._framing import Received, decoder
-from ._http import Framing
+from ._http import Framing, HttpRequest
 from ._scope import Scope, current, quietly
 from ._transport import SyncTransport
 
@@ -79,7 +79,9 @@ def drive(
                             received = iter(())
                             opened.close()
                             reply, pieces = opened.enter_context(transport.open(request, framing))
-                            received = _decoded(pieces, framing)
+                            received = opened.enter_context(
+                                closing(_decoded(pieces, request, framing))
+                            )
                     case Receive():
                         scope.check(None)
                         with _entered(scope):
@@ -125,11 +127,13 @@ def _entered(scope: Scope) -> Iterator[None]:
         current.reset(token)
 
 
-def _decoded(pieces: Iterator[bytes], framing: Framing) -> Iterator[Received]:
-    decode = decoder(framing)
-    for piece in pieces:
-        yield from decode.feed(piece)
-    yield from decode.finish()
+def _decoded(
+    pieces: Iterator[bytes], request: HttpRequest, framing: Framing
+) -> Generator[Received, None, None]:
+    with closing(decoder(framing, request.blobs, request.sink)) as decode:
+        for piece in pieces:
+            yield from decode.feed(piece)
+        yield from decode.finish()
 
 
 def _called(work: Call, scope: Scope) -> Any:

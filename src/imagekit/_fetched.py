@@ -8,8 +8,7 @@ from ._blob import Blob
 from ._errors import ImagekitError, ProtocolError, ProviderError, RequestError
 from ._flow import Effects, notice, send
 from ._http import HttpRequest
-from ._image import Image, short_url
-from ._media import facts
+from ._image import Image, facts_of, short_url
 from ._response import Notice
 
 
@@ -42,13 +41,13 @@ def filled(image: Image, *, wanted: bool = True) -> Effects[Image]:
 
 def brought(image: Image) -> Effects[Image]:
     """*image* with its bytes, fetched from its URL where it has none; raises where that fails."""
-    if image.data is not None or image.url is None:
+    if image.length is not None or image.url is None:
         return image
     try:
-        data = yield from downloaded(image.url)
+        picture = yield from downloaded(image.url)
     except (ProviderError, ProtocolError) as error:
         raise _outdated(image, error) from error
-    return Image.model_validate({**image.model_dump(exclude_none=True), "data": data})
+    return Image.model_validate({**image.model_dump(exclude_none=True), "data": picture})
 
 
 def _outdated(image: Image, error: ImagekitError) -> ImagekitError:
@@ -64,15 +63,16 @@ def _outdated(image: Image, error: ImagekitError) -> ImagekitError:
     return ProviderError(words, status=error.status, billed=error.billed)
 
 
-def downloaded(url: str) -> Effects[bytes]:
+def downloaded(url: str) -> Effects[Blob]:
     """The picture behind a result's *url*; raises where there is none."""
     if url.startswith("data:"):
-        return bytes(Blob(url))
+        return Blob(url)
     answer = yield from send(HttpRequest("GET", url, billable=False))
     if not answer.ok:
         raise ProviderError(f"{short_url(url)} answered {answer.status}", status=answer.status)
-    if facts(answer.body) is None:
+    picture = answer.blob
+    if facts_of(picture) is None:
         raise ProtocolError(
             f"{short_url(url)} holds no picture, but {answer.media_type or 'what has no type'}"
         )
-    return answer.body
+    return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Literal, TextIO, TypeAlias, TypedDict
 
@@ -58,6 +59,18 @@ class SpendFields(TypedDict, total=False):
     cache: AsCache | None
 
 
+class SaveFields(TypedDict, total=False):
+    """Where pictures are written to, while they arrive.
+
+    `into` is a path, or a pattern of paths in which `{n}` is the picture's number, from 1; a
+    folder takes a name made from the prompt. What is there already is left alone, and the call
+    refused before anything is sent, unless `overwrite=True`.
+    """
+
+    into: str | os.PathLike[str] | None
+    overwrite: bool
+
+
 class WantFields(TypedDict, total=False):
     """What is wanted, beside prompt and pictures; see `ImageRequest`."""
 
@@ -82,7 +95,7 @@ class Defaults(HowFields, WantFields, total=False):
     """What a client may fill in where a call says nothing."""
 
 
-class GenerateFields(HowFields, SpendFields, WantFields, total=False):
+class GenerateFields(HowFields, SpendFields, SaveFields, WantFields, total=False):
     """What `generate` and `vary` take beside the prompt or the pictures."""
 
     provider: str | Sequence[str] | None
@@ -101,7 +114,7 @@ class StreamFields(EditFields, total=False):
     images: Inputs
 
 
-class RunFields(HowFields, SpendFields, total=False):
+class RunFields(HowFields, SpendFields, SaveFields, total=False):
     """What `run` takes beside the request."""
 
     provider: str | Sequence[str] | None
@@ -125,16 +138,22 @@ class AskFields(TypedDict, total=False):
     debug: bool | TextIO
 
 
+class FetchFields(AskFields, SaveFields, total=False):
+    """What `fetch` takes beside the picture."""
+
+
 class ModerateFields(AskFields, total=False):
     """What `moderate` takes beside the prompt and the pictures."""
 
     model: str | None
 
 
-class ResumeFields(HowFields, total=False):
+class ResumeFields(HowFields, SaveFields, total=False):
     """What `resume` takes beside the job, which says whom to ask unless *provider* does."""
 
     provider: str | None
 
 
-CALL = frozenset({*HowFields.__annotations__, *SpendFields.__annotations__, "provider"})
+# Of one call only, whose pictures they are.
+SAVE = frozenset(SaveFields.__annotations__)
+CALL = frozenset({*HowFields.__annotations__, *SpendFields.__annotations__, *SAVE, "provider"})

@@ -56,7 +56,7 @@ class Pictures:
 
 
 def _weight(image: Image) -> int:
-    return len(image.data or b"")
+    return image.length or 0
 
 
 def read(path: str | os.PathLike[str]) -> bytes:

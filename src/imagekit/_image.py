@@ -5,27 +5,33 @@ from __future__ import annotations
 import base64
 import inspect
 import io
+import math
+import mmap
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
+    VERSION,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    FieldSerializationInfo,
     JsonValue,
     PlainSerializer,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from ._blob import Blob
+from ._blob import Blob, written
 from ._errors import RequestError
 from ._media import MediaFacts, extension, facts
 
@@ -33,10 +39,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Value(BaseModel):
-    """A frozen value that goes to JSON and back."""
+# A file above that many bytes is not held in memory.
+LARGE = 2**20
+# Older ones let a thread meet a class that another one is building.
+DEFERS = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+T = TypeVar("T")
+
+
+class Value(BaseModel):
+    """A frozen value that goes to JSON and back.
+
+    Its validator is built when it is first needed, for a program needs few of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=DEFERS)
 
 
 def _decoded(value: object) -> object:
@@ -55,16 +73,82 @@ Data: TypeAlias = Annotated[
 ]
 
 
+def _held(value: object) -> object:
+    """Bytes as they are, those of a blob too; of a blob whose bytes are in a file the blob."""
+    return value if isinstance(value, Blob) and value.path is not None else _decoded(value)
+
+
+def _validated(value: object, check: ValidatorFunctionWrapHandler) -> Any:
+    held = _held(value)
+    return held if isinstance(held, Blob) else check(held)
+
+
+def _told(value: bytes | Blob, info: FieldSerializationInfo) -> Any:
+    data = bytes(value)
+    return base64.b64encode(data).decode() if info.mode == "json" else data
+
+
+Held: TypeAlias = Annotated[bytes, WrapValidator(_validated), PlainSerializer(_told)]
+
+
+def unreadable(path: Path | None, error: Exception) -> RequestError:
+    """Why the bytes of a picture cannot be had that are in a file."""
+    return RequestError(
+        f"cannot read the picture from {str(path)!r}: {getattr(error, 'strerror', None) or error}; "
+        "a preview's file goes with its call, the file of a picture is yours to keep"
+    )
+
+
+class _Data:
+    """The bytes of a picture, for what stands in its field may be a blob that is in a file."""
+
+    def __get__(self, image: Any, owner: object = None) -> Any:
+        if image is None:
+            # As with every field: the class has none, so that one derived from it inherits it.
+            raise AttributeError("data")
+        held = image.__dict__["data"]
+        if not isinstance(held, Blob):
+            return held
+        try:
+            return bytes(held)
+        except OSError as error:
+            raise unreadable(held.path, error) from error
+
+    def __set__(self, image: Any, value: object) -> None:
+        image.__dict__["data"] = value
+
+
+def sayable(value: T) -> T:
+    """*value*, which goes to JSON; half of a character does not, and neither does infinity."""
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError("the text holds half of a character (a surrogate)") from error
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{value} is no number that JSON knows")
+        case Mapping():
+            for name, one in value.items():
+                sayable(name)
+                sayable(one)
+        case list() | tuple():
+            for one in value:
+                sayable(one)
+    return value
+
+
 class Image(Value):
     """One picture, its bytes exactly as the provider sent them.
 
     `media_type`, `width` and `height` (pixels) are read from the bytes, not from what the provider
     says of them; that stands in `echo`, as it came. A picture that the provider gave as a URL and
-    that was not fetched has no `data` yet.
+    that was not fetched has no `data` yet. One that was written to a file while it arrived has a
+    `path`, and its `data` are read from there each time that they are asked for.
     """
 
     kind: Literal["image"] = "image"
-    data: Data | None = Field(default=None, repr=False)
+    data: Held | None = Field(default=None, repr=False)
     url: str | None = Field(default=None, repr=False)
     expires_at: datetime | None = None
     media_type: str | None = None
@@ -75,12 +159,29 @@ class Image(Value):
     id: str | None = None
     echo: Mapping[str, JsonValue] = Field(default_factory=dict, repr=False)
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            data: bytes | Blob | str | None = None,
+            url: str | None = None,
+            expires_at: datetime | None = None,
+            media_type: str | None = None,
+            width: int | None = None,
+            height: int | None = None,
+            revised_prompt: str | None = None,
+            seed: int | None = None,
+            id: str | None = None,
+            echo: Mapping[str, Any] = ...,
+        ) -> None: ...
+
     @model_validator(mode="before")
     @classmethod
     def _from_bytes(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and values.get("data") is not None:
-            data = _decoded(values["data"])
-            found = facts(data) if isinstance(data, bytes) else None
+            data = _held(values["data"])
+            found = facts_of(data) if isinstance(data, bytes | Blob) else None
             values = {**values, "data": data}
             if found:
                 values |= {
@@ -92,14 +193,35 @@ class Image(Value):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
-        if self.data is None and self.url is None:
+        if self._blob is None and self.url is None:
             raise ValueError("an image needs its bytes or a URL")
         return self
 
     @property
+    def _blob(self) -> Blob | None:
+        """Where its bytes are; None where they are not here."""
+        held = self.__dict__["data"]
+        return Blob.of(held) if isinstance(held, bytes) else held
+
+    @property
+    def path(self) -> Path | None:
+        """The file that its bytes are in, where they were written to one as they came."""
+        return self._blob.path if self._blob is not None else None
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes it has; None where they are not here. No file is read for it."""
+        return len(self._blob) if self._blob is not None else None
+
+    def same(self, other: Image) -> bool:
+        """Whether both have their bytes here, and the same."""
+        return self._blob is not None and self._blob == other._blob
+
+    @property
     def facts(self) -> MediaFacts | None:
         """Type, size, transparency, animation and provenance, read from the bytes."""
-        return facts(self.data) if self.data is not None else None
+        held = self.__dict__["data"]
+        return facts_of(held) if held is not None else None
 
     @property
     def extension(self) -> str:
@@ -108,15 +230,22 @@ class Image(Value):
 
     def read(self) -> bytes:
         """The bytes; raises `RequestError` when the picture is still only a URL."""
-        if self.data is None:
-            raise RequestError(
-                f"this picture is still at {short_url(self.url)}; client.fetch(image) brings it"
-            )
-        return self.data
+        data = self.data
+        if data is None:
+            raise self._still_there()
+        return data
+
+    def _still_there(self) -> RequestError:
+        return RequestError(
+            f"this picture is still at {short_url(self.url)}; client.fetch(image) brings it"
+        )
 
     def open(self) -> ImageFile:
-        """The bytes as a file to read from; as `read`, it needs them to be here."""
-        return ImageFile(self.read(), self.media_type)
+        """The bytes as a file to read from; as `read`, it needs them to be here.
+
+        Of a picture that is in a file, it is that file.
+        """
+        return ImageFile(self.path or self.read(), self.media_type)
 
     def to_base64(self) -> str:
         """The bytes in base64, as JSON holds them."""
@@ -133,11 +262,13 @@ class Image(Value):
         `FileExistsError`. A link stays one; a device or a pipe is written to.
         """
         target = Path(path)
-        data = self.read()
+        blob = self._blob
+        if blob is None:
+            raise self._still_there()
         if overwrite and target.exists() and not target.is_file():
-            target.write_bytes(data)
+            written(blob, target)
             return target
-        _placed(data, target.resolve() if target.is_symlink() else target, overwrite)
+        _placed(blob, target.resolve() if target.is_symlink() else target, overwrite)
         return target
 
     def to_pil(self) -> PillowImage:
@@ -147,29 +278,48 @@ class Image(Value):
         return opened(self.read())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """How a notebook shows it."""
-        if self.data is None or self.media_type is None:
+        """How a notebook shows it; an SVG as an `<img>`, in which its scripts do not run."""
+        if self._blob is None or self.media_type is None:
             return {"text/plain": repr(self)}
         if self.media_type == "image/svg+xml":
-            return {self.media_type: self.data.decode("utf-8", "replace")}
+            shown = f'<img src="{self.to_data_url()}" alt="an SVG">'
+            return {"text/html": shown, "text/plain": repr(self)}
         return {self.media_type: self.to_base64()}
 
     def __repr__(self) -> str:
         size = f" {self.width}x{self.height}" if self.width and self.height else ""
-        where = f"{len(self.data)} bytes" if self.data is not None else f"at {short_url(self.url)}"
+        where = f"at {short_url(self.url)}" if self.length is None else f"{self.length} bytes"
         return f"<Image {self.media_type or 'of unknown type'}{size}, {where}>"
 
     __str__ = __repr__
 
 
+# The field's own place is the instance's dictionary; pydantic makes no attribute of the class.
+Image.data = _Data()  # type: ignore[assignment]
+
 _UNKNOWN = "application/octet-stream"
 
 
-def _placed(data: bytes, target: Path, overwrite: bool) -> None:
+def facts_of(held: bytes | Blob) -> MediaFacts | None:
+    """What the bytes say of themselves; of those in a file no more is read than is looked at."""
+    blob = held if isinstance(held, Blob) else Blob.of(held)
+    if blob.path is None or not blob:
+        return facts(bytes(blob))
+    try:
+        with (
+            blob.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            return facts(mapped)
+    except (OSError, ValueError) as error:  # ValueError: there is nothing in it any more
+        raise unreadable(blob.path, error) from error
+
+
+def _placed(data: bytes | Blob, target: Path, overwrite: bool) -> None:
     # A name of its own: two threads may save to the same path.
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
     try:
-        part.write_bytes(data)
+        written(data, part)
         if not overwrite:
             # Whoever makes the file first has the name; not every disk has hard links.
             target.open("xb").close()
@@ -178,15 +328,24 @@ def _placed(data: bytes, target: Path, overwrite: bool) -> None:
         part.unlink(missing_ok=True)
 
 
-class ImageFile(io.BytesIO):
+class ImageFile(io.BufferedReader):
     """A picture's bytes as a file to read from.
 
     `name` ("image.png") and `media_type` are those that the bytes ask for, so that whatever sends
     files knows what it sends.
     """
 
-    def __init__(self, data: bytes, media_type: str | None = None) -> None:
-        super().__init__(data)
+    # Not where it reads from, as it is of every other file.
+    name: str = ""
+
+    def __init__(self, data: bytes | Path, media_type: str | None = None) -> None:
+        if isinstance(data, bytes):
+            super().__init__(cast(io.RawIOBase, io.BytesIO(data)))
+        else:
+            try:
+                super().__init__(io.FileIO(data))
+            except OSError as error:
+                raise unreadable(data, error) from error
         self.name = f"image.{extension(media_type)}"
         self.media_type = media_type or _UNKNOWN
 
@@ -258,7 +417,7 @@ def _is_pair(given: tuple[Any, ...]) -> bool:
 def _read(file: Any) -> dict[str, Any]:
     """What *file* holds from where it stands, and its name. It stays open: it is the caller's."""
     try:
-        data = file.read()
+        data = _left_there(file) or file.read()
     except (OSError, ValueError) as error:
         raise RequestError(f"cannot read the picture from {file!r}: {error}") from error
     if inspect.iscoroutine(data):
@@ -266,12 +425,24 @@ def _read(file: Any) -> dict[str, Any]:
         raise RequestError(f"{file!r} is an async file: read it, and give the bytes")
     if isinstance(data, str):
         raise RequestError(f"{file!r} is open as text: open a picture with 'rb'")
-    if not isinstance(data, bytes | bytearray | memoryview):
+    if not isinstance(data, bytes | bytearray | memoryview | Blob):
         raise RequestError(f"{file!r} is no file of bytes: it gave {type(data).__name__}")
     if not data:
         raise RequestError(f"{file!r} holds nothing from where it stands; seek(0) goes back")
     name = getattr(file, "name", None)
-    return {"data": bytes(data), **({"name": Path(name).name} if isinstance(name, str) else {})}
+    said = {"name": Path(name).name} if isinstance(name, str) else {}
+    return {"data": data if isinstance(data, Blob) else bytes(data), **said}
+
+
+def _left_there(file: Any) -> Blob | None:
+    """The whole of a large file that is open to be read, where its name still leads to it."""
+    if type(file) is not io.BufferedReader or not isinstance(file.name, str) or file.tell():
+        return None
+    path, about = Path(file.name).absolute(), os.fstat(file.fileno())
+    if about.st_size <= LARGE or not path.exists() or not os.path.samestat(path.stat(), about):
+        return None
+    file.seek(0, os.SEEK_END)
+    return Blob.in_file(path, about.st_size)
 
 
 class ImageInput(Value):
@@ -284,12 +455,20 @@ class ImageInput(Value):
     over the first picture), or whatever word a provider understands.
     """
 
-    data: Data | None = Field(default=None, repr=False)
+    data: Held | None = Field(default=None, repr=False)
     path: Annotated[Path | None, BeforeValidator(_path)] = None
     url: str | None = Field(default=None, repr=False)
     file_id: str | None = None
     role: str = "source"
     name: str | None = None
+
+    _goes_to_json = field_validator("url", "file_id", "role")(sayable)
+
+    @field_validator("name")
+    @classmethod
+    def _legible(cls, name: str | None) -> str | None:
+        # A file may be called by bytes that are no text.
+        return name and name.encode("utf-8", "replace").decode()
 
     if not TYPE_CHECKING:
 
@@ -305,15 +484,25 @@ class ImageInput(Value):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        said = [x for x in (self.data, self.path, self.url, self.file_id) if x is not None]
+        said = [x for x in (self.blob, self.path, self.url, self.file_id) if x is not None]
         if len(said) != 1:
             raise ValueError("an input picture is exactly one of data, path, url and file_id")
         return self
 
     @property
+    def blob(self) -> Blob | None:
+        """Where its bytes are, in memory or in a file; None where they are not here.
+
+        A large picture stays in its file until it is sent, as `Part(…, image.blob, …)` does it;
+        `data` reads it into memory.
+        """
+        held = self.__dict__["data"]
+        return Blob.of(held) if isinstance(held, bytes) else held
+
+    @property
     def media_type(self) -> str | None:
         """The type its bytes show; None where there are no bytes, or none we know."""
-        found = facts(self.data) if self.data is not None else None
+        found = facts_of(self.blob) if self.blob is not None else None
         return found.media_type if found else None
 
     @property
@@ -325,7 +514,7 @@ class ImageInput(Value):
     @property
     def named(self) -> str:
         """What to call it in a message: its path, its id, its URL, or how many bytes it is."""
-        what = f"of {len(self.data)} bytes" if self.data is not None else None
+        what = f"of {len(self.blob)} bytes" if self.blob is not None else None
         what = what or str(self.path or self.file_id or short_url(self.url))
         return what if len(what) <= 200 else what[:200] + "…"
 
@@ -333,6 +522,9 @@ class ImageInput(Value):
         return f"<ImageInput {self.role}: {self.named.removeprefix('of ')}>"
 
     __str__ = __repr__
+
+
+ImageInput.data = _Data()  # type: ignore[assignment]
 
 
 class Readable(Protocol):
@@ -367,6 +559,8 @@ def _given(given: Any) -> Any:
         case ProviderFile():
             return {"file_id": given.id}
         case Image():
+            if given.path is not None:
+                return {"path": given.path}
             return {"data": given.data} if given.data is not None else {"url": given.url}
     return given
 

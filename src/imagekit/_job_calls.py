@@ -24,6 +24,7 @@ from ._request import ImageRequest
 from ._response import ImageResponse, Notice
 from ._retried import retried
 from ._split import SIDE_BY_SIDE, divided, recorded, together
+from ._spool import place_of, spooled
 
 
 class JobCalls:
@@ -39,7 +40,7 @@ class JobCalls:
     ) -> Ready[Job]:
         """One call that ends as soon as its provider goes on by itself."""
         with self._around.begins("submit", fields, given):
-            _no_job(fields)
+            _no_pictures(fields)
             how, request = self._meaning.settled(given, {**fields, "detach": True}, needs)
             lacks = "keeps no jobs: its pictures come with the call"
             maker = self._meaning.able(how.name, "resume", lacks)
@@ -68,7 +69,7 @@ class JobCalls:
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
         with self._around.begins("batch", fields):
-            _no_job(fields)
+            _no_pictures(fields)
             requests = tuple(requests)
             if not requests:
                 raise RequestError("there is nothing in the batch: no request was given")
@@ -134,6 +135,7 @@ class JobCalls:
             flow = stamped(flow, self._providers.stamp(how.name), job.model)
             verb = "resume" if wait else "poll"
             flow = self._paid(begun.kept(flow), job)
+            flow = spooled(flow, place_of(how.said, job.n), whole=bool(how.said.get("raw")))
             return self._around.call(
                 how, flow, verb=verb, model=job.model, begun=begun, job=_mark(job)
             )
@@ -238,6 +240,13 @@ class JobCalls:
     def _owe(self, job: Job, held: Held) -> None:
         self._owed[_known_by(job)] = held
         trim(self._owed)
+
+
+def _no_pictures(fields: Mapping[str, Any]) -> None:
+    """Refuse what a job does not keep: what was asked, and where its pictures go."""
+    if fields.get("into") is not None:
+        raise RequestError("into is of calls that bring pictures: give it to resume")
+    _no_job(fields)
 
 
 def _no_job(fields: Mapping[str, Any]) -> None:

@@ -85,9 +85,9 @@ class Making:
         """The provider's own flow for one request."""
         return making(self.how.name, self.maker.flow, request, stream=self.stream)
 
-    def ready(self, request: ImageRequest) -> Effects[ImageRequest]:
-        """*request* with its files read and its mask turned."""
-        return prepared(request, self.able, self.how.name)
+    def ready(self, request: ImageRequest, *, held: bool = False) -> Effects[ImageRequest]:
+        """*request* with its files read and its mask turned; with *held*, all of it in memory."""
+        return prepared(request, self.able, self.how.name, held=held)
 
     def made(self, pace: Pace, begun: Begun, plan: Plan | None = None) -> Flow:
         """The pictures; with a *plan*, by exactly what it says."""
@@ -132,7 +132,8 @@ class Making:
         ready: list[ImageRequest] = []
 
         def settling() -> Effects[None]:
-            ready.append((yield from self.ready(self.request)))
+            # A plan is what it says, whatever becomes of the files.
+            ready.append((yield from self.ready(self.request, held=True)))
 
         def note(found: list[HttpRequest]) -> list[PlannedRequest]:
             told = [planned_request(one, self.endpoint) for one in found]

@@ -204,8 +204,8 @@ def _record(slot: Slot, file: str | os.PathLike[str] | None) -> ImageRecord:
         return ImageRecord(failure=slot.reason)
     found = slot.facts
     return ImageRecord(
-        sha256=hashlib.sha256(slot.data).hexdigest() if slot.data is not None else None,
-        size=len(slot.data) if slot.data is not None else None,
+        sha256=_sha256(slot) if slot.length is not None else None,
+        size=slot.length,
         media_type=slot.media_type,
         width=slot.width,
         height=slot.height,
@@ -215,6 +215,11 @@ def _record(slot: Slot, file: str | os.PathLike[str] | None) -> ImageRecord:
         c2pa=found.c2pa if found else None,
         provenance=found.provenance if found else {},
     )
+
+
+def _sha256(image: Image) -> str:
+    with image.open() as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _relative(file: str | os.PathLike[str]) -> str:

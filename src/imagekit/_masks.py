@@ -11,12 +11,10 @@ from ._errors import ConfigurationError, RequestError, UnsupportedRequestError
 from ._flow import Effects, call, notice
 from ._image import EditWhere, Image, ImageInput, Mask
 from ._media import facts
-from ._pillow import Size, changed, converted_mask, drawn_mask, edit_map, upright
+from ._pillow import MOST_PIXELS, Size, changed, converted_mask, drawn_mask, edit_map, upright
 from ._request import ImageRequest, Unsupported
 from ._response import Notice
 
-# As many pixels as Pillow would still read; a picture's head may say anything.
-_MOST_PIXELS = 179_000_000
 # A change to less than this is nobody's concern.
 _LEAST = 0.005
 
@@ -120,7 +118,7 @@ def _size(data: bytes) -> Size | None:
         found = facts(data)
     if found is None or not found.width or not found.height:
         return None
-    return (found.width, found.height) if found.width * found.height <= _MOST_PIXELS else None
+    return (found.width, found.height) if found.width * found.height <= MOST_PIXELS else None
 
 
 def _drawn(mask: Mask, source: bytes, wanted: EditWhere) -> bytes:
@@ -183,17 +181,15 @@ def outside(ready: ImageRequest, image: Image) -> Effects[Sequence[Notice]]:
         return (_unchecked("the picture that was edited is not here"),)
     if mask.shaped or mask.image.data is None:
         return (_unchecked("the mask is not here"),)
-    if image.data is None:
+    if image.length is None:
         return (_unchecked("the picture that came is only a URL yet"),)
-    found = yield from call(
-        partial(_compared, source, mask.image.data, mask.edit_where, image.data)
-    )
+    found = yield from call(partial(_compared, source, mask.image.data, mask.edit_where, image))
     return (found,) if found is not None else ()
 
 
-def _compared(source: bytes, mask: bytes, marks: EditWhere, result: bytes) -> Notice | None:
+def _compared(source: bytes, mask: bytes, marks: EditWhere, result: Image) -> Notice | None:
     try:
-        one, other = upright(source), upright(result)
+        one, other = upright(source), upright(result.read())
         if not _alike(one.size, other.size):
             return _unchecked(
                 f"the picture that came is {_shown(other.size)}, which is another shape than "

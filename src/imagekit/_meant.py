@@ -17,7 +17,7 @@ from ._errors import (
     UnknownProviderError,
     UnsupportedRequestError,
 )
-from ._fields import CALL
+from ._fields import CALL, SAVE
 from ._jobs import Job
 from ._prepared import checked as _checked
 from ._providers import Providers
@@ -69,7 +69,7 @@ class Meaning:
         self.providers = providers
         self._retry = retry or RetryPolicy()
         self.defaults = dict(defaults)
-        unknown = set(self.defaults) - set(ImageRequest.model_fields) - CALL
+        unknown = set(self.defaults) - set(ImageRequest.model_fields) - (CALL - SAVE)
         if unknown:
             raise ConfigurationError(f"no such default: {', '.join(sorted(unknown))}")
 

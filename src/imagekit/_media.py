@@ -7,6 +7,13 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+# What is looked at: only in slices, which copy no more than they show.
+Seen: TypeAlias = bytes | memoryview
 
 EXTENSIONS = {
     "image/png": "png",
@@ -46,30 +53,42 @@ class MediaFacts:
     provenance: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def facts(data: bytes) -> MediaFacts | None:
-    """Read the facts from *data*; None when it is no picture we know."""
+def facts(data: bytes | bytearray | memoryview | mmap) -> MediaFacts | None:
+    """Read the facts from *data*; None when it is no picture we know.
+
+    Of however large a picture only a little is looked at: its head, where its parts begin, and at
+    most a megabyte of what it tells of itself. A mapped file is not read whole.
+    """
+    if isinstance(data, bytes):
+        return _read(data)
+    with memoryview(data) as whole, whole.cast("B") as view:
+        return _read(view)
+
+
+def _read(data: Seen) -> MediaFacts | None:
+    head = bytes(data[:32])
     try:
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
             return _png(data)
-        if data.startswith(b"\xff\xd8\xff"):
+        if head.startswith(b"\xff\xd8\xff"):
             return _jpeg(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return _webp(data)
-        if data[:6] in (b"GIF87a", b"GIF89a"):
+        if head[:6] in (b"GIF87a", b"GIF89a"):
             return _gif(data)
-        if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+        if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
             return _avif(data)
-        if data[:2] == b"BM" and data[14:18] in _BMP_HEADS and len(data) > 26:
-            width, height = struct.unpack_from("<ii", data, 18)
+        if head[:2] == b"BM" and head[14:18] in _BMP_HEADS and len(head) > 26:
+            width, height = struct.unpack("<ii", head[18:26])
             return MediaFacts("image/bmp", width, abs(height), None, False, False)
-        if data[:4] in (b"II*\0", b"MM\0*"):
+        if head[:4] in (b"II*\0", b"MM\0*"):
             said = _Said()
             said.tags(data)
             return MediaFacts("image/tiff", provenance=said.facts)
         return _svg(data)
     except (struct.error, IndexError):
         # The head says what it is, the rest is cut off or broken: keep what is certain.
-        return MediaFacts(_claimed(data))
+        return MediaFacts(_claimed(head))
 
 
 def extension(media_type: str | None) -> str:
@@ -77,46 +96,66 @@ def extension(media_type: str | None) -> str:
     return EXTENSIONS.get(media_type or "", "bin")
 
 
-# More parts than any picture has: beyond, what is certain by then is kept. The head may be a
-# stranger's, who would have us walk for long.
-_MOST = 200_000
-_FILL = re.compile(rb"\xff+")
+# So many parts are walked through, where a run of equal ones counts as few; beyond, what is certain
+# by then is kept. The head may be a stranger's, who would have us walk for long.
+_MOST = 2000
+# Fill bytes are passed so many at once, and no more of them than that.
+_FILL, _MOST_FILL = b"\xff" * (1 << 16), 1 << 23
 
 
-def _claimed(data: bytes) -> str:
-    if data.startswith(b"\x89PNG"):
+def _claimed(head: bytes) -> str:
+    if head.startswith(b"\x89PNG"):
         return "image/png"
-    if data.startswith(b"\xff\xd8"):
+    if head.startswith(b"\xff\xd8"):
         return "image/jpeg"
-    if data.startswith(b"RIFF"):
+    if head.startswith(b"RIFF"):
         return "image/webp"
-    return "image/gif" if data.startswith(b"GIF") else "image/avif"
+    return "image/gif" if head.startswith(b"GIF") else "image/avif"
 
 
-def _png(data: bytes) -> MediaFacts:
-    width, height, colour = (*struct.unpack_from(">II", data, 16), data[25])
+def _png(data: Seen) -> MediaFacts:
+    width, height, colour = (*struct.unpack(">II", data[16:24]), data[25])
     alpha, animated, c2pa = colour in (4, 6), False, False
     said = _Said()
     at = 8
     for _ in range(_MOST):
-        if at + 8 > len(data):
+        head = bytes(data[at : at + 8])
+        if len(head) < 8:
             break
-        length, kind = struct.unpack_from(">I4s", data, at)
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"IDAT":
+            at = _last_alike(data, at, head, 12 + length)
         alpha |= kind == b"tRNS"
         animated |= kind == b"acTL"
-        body = data[at + 8 : at + 8 + min(length, _SPAN)] if kind in _TELLING else b""
-        if kind == b"caBX":
-            c2pa = True
-            said.c2pa(body)
-        elif kind == b"eXIf":
-            said.exif(body)
-        elif body:
-            said.png_text(kind, body)
+        c2pa |= kind == b"caBX"
+        if kind in _TELLING and (body := said.block(data, at + 8, length)):
+            if kind == b"caBX":
+                said.c2pa(body)
+            elif kind == b"eXIf":
+                said.exif(body)
+            else:
+                said.png_text(kind, body)
         at += 12 + length
     return MediaFacts("image/png", width, height, alpha, animated, c2pa, said.facts)
 
 
-def _jpeg(data: bytes) -> MediaFacts:
+def _last_alike(data: Seen, at: int, head: bytes, step: int) -> int:
+    """Where the last part begins of those from *at* on that are *step* long and begin with *head*.
+
+    It is found in leaps: encoders write pixels in thousands of equal parts.
+    """
+    leap = 1
+    while data[at + leap * step : at + leap * step + len(head)] == head:
+        at += leap * step
+        leap *= 2
+    while leap > 1:
+        leap //= 2
+        if data[at + leap * step : at + leap * step + len(head)] == head:
+            at += leap * step
+    return at
+
+
+def _jpeg(data: Seen) -> MediaFacts:
     width = height = None
     c2pa = False
     said = _Said()
@@ -125,80 +164,91 @@ def _jpeg(data: bytes) -> MediaFacts:
         if at + 4 > len(data) or data[at] != 0xFF:
             break
         # Before a marker there may be any number of fill bytes.
-        at = _FILL.match(data, at).end() - 1  # type: ignore[union-attr]  # there is one
-        marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
+        at = _filled(data, at) - 1 if data[at + 1] == 0xFF else at
+        marker, length = data[at + 1], struct.unpack(">H", data[at + 2 : at + 4])[0]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
         elif marker == 0xEB:  # APP11: a JUMBF box, where C2PA lives
-            body = data[at + 4 : at + 2 + length]
+            body = said.block(data, at + 4, length - 2)
             c2pa |= b"c2pa" in body
             said.c2pa(body)
-        elif marker == 0xDA:  # the scan: no headers after it
+        elif marker in (0xDA, 0xFF):  # the scan: no headers after it; or nothing but fill bytes
             break
         elif marker in (0xE1, 0xED, 0xFE):  # APP1, APP13, a comment
-            said.segment(marker, data[at + 4 : at + 2 + length])
+            said.segment(marker, said.block(data, at + 4, length - 2))
         at += 2 + length
     return MediaFacts("image/jpeg", width, height, False, False, c2pa, said.facts)
 
 
-def _webp(data: bytes) -> MediaFacts:
+def _filled(data: Seen, at: int) -> int:
+    """Where the fill bytes end that begin at *at*."""
+    end = at + _MOST_FILL
+    while at < end and data[at : at + len(_FILL)] == _FILL:
+        at += len(_FILL)
+    rest = bytes(data[at : at + len(_FILL)])
+    return at + len(rest) - len(rest.lstrip(b"\xff"))
+
+
+def _webp(data: Seen) -> MediaFacts:
     width = height = None
     alpha = animated = c2pa = False
     said = _Said()
-    for kind, body in _riff(data):
+    for kind, at, length in _riff(data):
         if kind == b"VP8X":
-            flags, wide, high = struct.unpack_from("<B3x3s3s", body)
+            flags, wide, high = struct.unpack("<B3x3s3s", data[at : at + min(length, 10)])
             alpha, animated = bool(flags & 0x10), bool(flags & 0x02)
             width = 1 + int.from_bytes(wide, "little")
             height = 1 + int.from_bytes(high, "little")
         elif kind == b"VP8 " and width is None:
-            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", body, 6))
+            sides = struct.unpack("<6xHH", data[at : at + min(length, 10)])
+            width, height = (side & 0x3FFF for side in sides)
         elif kind == b"VP8L" and width is None:
-            (bits,) = struct.unpack_from("<I", body, 1)
+            (bits,) = struct.unpack("<xI", data[at : at + min(length, 5)])
             width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
             alpha = bool(bits >> 28 & 1)
         elif kind == b"C2PA":
             c2pa = True
-            said.c2pa(bytes(body[:_SPAN]))
+            said.c2pa(said.block(data, at, length))
         elif kind == b"EXIF":
-            said.exif(bytes(body[:_SPAN]))
+            said.exif(said.block(data, at, length))
         elif kind == b"XMP ":
-            said.xmp(bytes(body[:_SPAN]))
+            said.xmp(said.block(data, at, length))
     return MediaFacts("image/webp", width, height, alpha, animated, c2pa, said.facts)
 
 
-def _riff(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    at, view = 12, memoryview(data)
+def _riff(data: Seen) -> Iterator[tuple[bytes, int, int]]:
+    at = 12
     for _ in range(_MOST):
         if at + 8 > len(data):
             break
-        kind, length = struct.unpack_from("<4sI", data, at)
-        yield kind, view[at + 8 : at + 8 + length]
+        kind, length = struct.unpack("<4sI", data[at : at + 8])
+        yield kind, at + 8, length
         at += 8 + length + (length & 1)
 
 
-def _gif(data: bytes) -> MediaFacts:
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
+def _gif(data: Seen) -> MediaFacts:
+    width, height, flags = struct.unpack("<HHB", data[6:11])
     at = 13 + _palette(flags)
     alpha, c2pa, frames = False, False, 0
     said = _Said()
-    while at < len(data) and data[at] != 0x3B:
+    walk = _Walk(_MOST)
+    while walk.on() and at < len(data) and data[at] != 0x3B:
         if data[at] == 0x2C:  # one frame
             frames += 1
             # A frame may be larger than the screen it is for.
-            left, top, wide, high = struct.unpack_from("<HHHH", data, at + 1)
+            left, top, wide, high = struct.unpack("<HHHH", data[at + 1 : at + 9])
             width, height = max(width, left + wide), max(height, top + high)
-            at = _blocks(data, at + 11 + _palette(data[at + 9]))
+            at = _blocks(data, at + 11 + _palette(data[at + 9]), walk)
         elif data[at] == 0x21:
             alpha |= data[at + 1] == 0xF9 and bool(data[at + 3] & 1)
             if data[at + 1] == 0xFF and data[at + 3 : at + 11] == b"C2PA_GIF":
                 c2pa = True
-                said.c2pa(data[at + 14 : at + 14 + _SPAN])
+                said.c2pa(said.block(data, at + 14, _SPAN))
             elif data[at + 1 : at + 14] == b"\xff\x0bXMP DataXMP":
-                said.xmp(data[at + 14 : at + 14 + _SPAN])
+                said.xmp(said.block(data, at + 14, _SPAN))
             elif data[at + 1] == 0xFE:
-                said.say("gif:comment", data[at + 3 : at + 3 + data[at + 2]])
-            at = _blocks(data, at + 2)
+                said.say("gif:comment", bytes(data[at + 3 : at + 3 + data[at + 2]]))
+            at = _blocks(data, at + 2, walk)
         else:
             break
     return MediaFacts("image/gif", width, height, alpha, frames > 1, c2pa, said.facts)
@@ -208,44 +258,74 @@ def _palette(flags: int) -> int:
     return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
 
 
-def _blocks(data: bytes, at: int) -> int:
-    for _ in range(_MOST):
-        if not data[at]:
+@dataclass(slots=True)
+class _Walk:
+    """How many more steps are taken."""
+
+    left: int
+
+    def on(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
+def _blocks(data: Seen, at: int, walk: _Walk) -> int:
+    """Where the blocks end that begin at *at*: each has its length before it, the last has none."""
+    count = 1
+    while walk.on():
+        length = data[at]
+        if not length:
             return at + 1
-        at += 1 + data[at]
+        # Nearly all of them are equally long: their lengths are looked at many at once.
+        ahead = bytes(data[at : at + count * (length + 1) : length + 1])
+        alike = len(ahead) - len(ahead.lstrip(ahead[:1]))
+        at += alike * (length + 1)
+        count = min(2 * count, _AT_ONCE) if alike == count else 1
     return len(data)
 
 
-def _avif(data: bytes) -> MediaFacts:
+# Blocks of a GIF that are passed in one step.
+_AT_ONCE = 4096
+
+
+def _avif(data: Seen) -> MediaFacts:
     width = height = None
-    found = data.find(b"ispe")
+    head = bytes(data[:_SPAN])
+    found = head.find(b"ispe")
     if found > 0:
-        width, height = struct.unpack_from(">II", data, found + 8)
-    c2pa, said = b"c2pa" in data[:4096], _Said()
-    alpha = _has_alpha(data[:4096])
+        width, height = struct.unpack_from(">II", head, found + 8)
+    c2pa, said = b"c2pa" in head[:4096], _Said()
+    alpha = _has_alpha(head[:4096])
     at = 0
     for _ in range(_MOST):
-        if at + 24 > len(data):
+        box = bytes(data[at : at + 24])
+        if len(box) < 24:
             break
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"uuid" and data[at + 8 : at + 24] == _C2PA_BOX:
+        length, kind = struct.unpack_from(">I4s", box)
+        if kind == b"uuid" and box[8:] == _C2PA_BOX:
             c2pa = True
-            said.c2pa(data[at + 24 : at + 24 + min(length, _SPAN)])
-        # It follows the provenance, which may be long.
-        alpha |= kind == b"meta" and _has_alpha(data[at : at + min(length, _SPAN)])
+            said.c2pa(said.block(data, at + 24, length))
+        if kind == b"meta":
+            # It follows the provenance, which may be long.
+            meta = said.block(data, at, length)
+            alpha |= _has_alpha(meta)
+            where = meta.find(b"ispe")
+            if width is None and where > 0:
+                width, height = struct.unpack_from(">II", meta, where + 8)
         if length < 2:  # the length follows, or it is all the rest
-            length = struct.unpack_from(">Q", data, at + 8)[0] if length else len(data)
+            length = struct.unpack_from(">Q", box, 8)[0] if length else len(data)
         at += max(length, 8)
-    # EXIF and XMP are items, which may lie anywhere in it.
-    if exif := _EXIF_ITEM.search(data):
-        said.exif(data[exif.start(1) : exif.start(1) + _SPAN])
-    said.xmp_in(data)
+    # EXIF and XMP are items, which nearly always lie before the pixels or behind them.
+    ends = head + bytes(data[max(len(data) - _SPAN, _SPAN) :])
+    if exif := _EXIF_ITEM.search(ends):
+        said.exif(ends[exif.start(1) : exif.start(1) + _SPAN])
+    said.xmp_in(ends)
     return MediaFacts(
         "image/avif",
         width,
         height,
         alpha,
-        data[8:12] == b"avis",
+        head[8:12] == b"avis",
         c2pa,
         said.facts,
     )
@@ -268,46 +348,68 @@ _BOX = re.compile(
 )
 
 
-def _svg(data: bytes) -> MediaFacts | None:
-    head = data[:8192]
-    start = _SVG.match(head)
+def _svg(data: Seen) -> MediaFacts | None:
+    seen = bytes(data[:8192])
+    start = _SVG.match(seen)
     if not start:
         return None
-    tag = head[start.end() - 4 : head.find(b">", start.end()) + 1]
+    tag = seen[start.end() - 4 : seen.find(b">", start.end()) + 1]
     sides = {name.decode(): int(value) for name, value in _SIDE.findall(tag)}
     if box := _BOX.search(tag):
         sides = {"width": int(box[1]), "height": int(box[2])} | sides
     said = _Said()
-    said.xmp_in(data)
+    seen = bytes(data[:_READ])
+    said.xmp_in(seen)
+    # Of what lies beyond nobody can tell.
+    unless = False if len(seen) == len(data) else None
     return MediaFacts(
         "image/svg+xml",
         sides.get("width"),
         sides.get("height"),
         True,
-        b"<animate" in data,
-        b"c2pa:manifest" in data,
+        b"<animate" in seen or unless,
+        b"c2pa:manifest" in seen or unless,
         said.facts,
     )
 
 
-# How many blocks are looked at, how much of each, and how much is told: they may be a stranger's.
-_BLOCKS, _SPAN, _LENGTH, _FACTS = 100, 1 << 18, 200, 30
+# How many blocks are looked at, how much of each and of all, and how much is told: they may be a
+# stranger's.
+_BLOCKS, _SPAN, _READ, _LENGTH, _FACTS = 100, 1 << 18, 1 << 20, 200, 30
+# A word is tried in so many places of a block.
+_PLACES = 20
 _TELLING = (b"caBX", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _EXIF_ITEM = re.compile(rb"Exif\0\0(II\*\0|MM\0\*)")
 _XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 # What is said in CBOR, where a text follows its length; or in XML or JSON, where it ends by itself.
-_SOURCE = re.compile(rb"(?:x(?P<size>.))?https?://cv\.iptc\.org/[^\s\"'<>]{0,40}/", re.S)
+_SOURCE_WORDS = (b"http://cv.iptc.org/", b"https://cv.iptc.org/")
+_SOURCE = re.compile(rb"https?://cv\.iptc\.org/[^\s\"'<>]{0,40}/")
 _SOURCE_TYPE = re.compile(rb"[A-Za-z]{1,60}")
 _GENERATOR = re.compile(rb"claim_generator(?:_info(?:[\xa0-\xbf\x81]{1,3})dname)?", re.S)
 _XMP_FACTS = {
-    "xmp:software": re.compile(
-        rb"(?:CreatorTool|tiff:Software)(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"
+    "xmp:software": (
+        (b"CreatorTool", b"tiff:Software"),
+        re.compile(rb"(?:CreatorTool|tiff:Software)(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"),
     ),
-    "xmp:credit": re.compile(rb"photoshop:Credit(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"),
+    "xmp:credit": (
+        (b"photoshop:Credit",),
+        re.compile(rb"photoshop:Credit(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"),
+    ),
 }
 _EXIF_FACTS = {0x010E: "exif:description", 0x0131: "exif:software", 0x013B: "exif:artist"}
+
+
+def _places(body: bytes, *words: bytes) -> list[int]:
+    """Where in *body* one of *words* begins, in order; only the first few."""
+    found: list[int] = []
+    for word in words:
+        at = body.find(word)
+        while at >= 0 and len(found) < _PLACES * len(words):
+            found.append(at)
+            at = body.find(word, at + 1)
+    return sorted(found)
 
 
 class _Said:
@@ -316,32 +418,43 @@ class _Said:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self._left = _BLOCKS
+        self._unread = _READ
+
+    def block(self, data: Seen, at: int, length: int) -> bytes:
+        """What is looked at of the block of so many bytes that begins there."""
+        body = bytes(data[at : at + max(0, min(length, _SPAN, self._unread))])
+        self._unread -= len(body)
+        return body
 
     def _may_look(self) -> bool:
         self._left -= 1
         return self._left >= 0
 
     def say(self, name: str, value: bytes) -> None:
+        if name in self.facts or len(self.facts) >= _FACTS:
+            return
         text = value[: 4 * _LENGTH].decode("utf-8", "replace")
         text = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-        if text and len(self.facts) < _FACTS:
-            self.facts.setdefault(name, text[:_LENGTH])
+        if text:
+            self.facts[name] = text[:_LENGTH]
 
     def c2pa(self, body: bytes) -> None:
         if not self._may_look():
             return
         self._source("c2pa:digital_source_type", body)
-        for found in _GENERATOR.finditer(body):
-            if text := _cbor_text(body, found.end()):
+        for at in _places(body, b"claim_generator"):
+            found = _GENERATOR.match(body, at)
+            if found and (text := _cbor_text(body, found.end())):
                 self.say("c2pa:generator", text)
                 break
 
     def _source(self, name: str, body: bytes) -> None:
-        for found in _SOURCE.finditer(body):
-            # The length counts from the beginning of the address.
-            size = found["size"]
-            end = found.start("size") + 1 + size[0] if size else found.end() + 60
-            if term := _SOURCE_TYPE.match(body, found.end(), max(end, found.end())):
+        for at in _places(body, *_SOURCE_WORDS):
+            # The length, where there is one, counts from the beginning of the address.
+            sized = at >= 2 and body[at - 2] == 0x78
+            end = at + body[at - 1] if sized else len(body)
+            found = _SOURCE.match(body, at)
+            if found and (term := _SOURCE_TYPE.match(body, found.end(), max(end, found.end()))):
                 self.say(name, term[0])
                 break
 
@@ -350,9 +463,11 @@ class _Said:
             return
         self.say("xmp", b"present")
         self._source("xmp:digital_source_type", body)
-        for name, pattern in _XMP_FACTS.items():
-            if found := pattern.search(body):
-                self.say(name, found[1])
+        for name, (words, pattern) in _XMP_FACTS.items():
+            for at in _places(body, *words):
+                if found := pattern.match(body, at):
+                    self.say(name, found[1])
+                    break
 
     def xmp_in(self, data: bytes) -> None:
         start = data.find(b"<x:xmpmeta")
@@ -365,17 +480,17 @@ class _Said:
         self.say("exif", b"present")
         self.tags(body.removeprefix(b"Exif\0\0"))
 
-    def tags(self, body: bytes) -> None:
+    def tags(self, body: Seen) -> None:
         order = "<" if body[:2] == b"II" else ">"
         try:
-            (at,) = struct.unpack_from(f"{order}I", body, 4)
-            (count,) = struct.unpack_from(f"{order}H", body, at)
+            (at,) = struct.unpack(f"{order}I", body[4:8])
+            (count,) = struct.unpack(f"{order}H", body[at : at + 2])
             for entry in range(at + 2, at + 2 + 12 * min(count, _FACTS * 10), 12):
-                tag, kind, length, where = struct.unpack_from(f"{order}HHII", body, entry)
+                tag, kind, length, where = struct.unpack(f"{order}HHII", body[entry : entry + 12])
                 if tag in _EXIF_FACTS and kind == 2:
                     # Up to four letters stand where else the place of them does.
                     where = entry + 8 if length <= 4 else where
-                    text = body[where : where + min(length, 4 * _LENGTH)]
+                    text = bytes(body[where : where + min(length, 4 * _LENGTH)])
                     self.say(_EXIF_FACTS[tag], text.partition(b"\0")[0])
         except struct.error:
             return
@@ -395,6 +510,9 @@ class _Said:
             return
         word, _, text = body.partition(b"\0")
         keyword = word[:79].decode("latin-1")
+        name = "png:" + "".join(one if one.isalnum() else "_" for one in keyword.lower())
+        if name in self.facts:
+            return
         packed = kind == b"zTXt"
         if kind == b"iTXt":
             packed, text = text[:1] == b"\1", text[2:]
@@ -403,7 +521,10 @@ class _Said:
             text = text[1:]
         if packed:
             try:
-                text = zlib.decompressobj().decompress(text, _SPAN)
+                most = min(_SPAN, self._unread) if keyword == _XMP_KEYWORD else 4 * _LENGTH
+                # Of 0 zlib would say all of it.
+                text = zlib.decompressobj().decompress(text, max(most, 1))
+                self._unread -= len(text)
             except zlib.error:
                 text = b"?"
         if kind != b"iTXt" and not text.isascii():
@@ -411,8 +532,7 @@ class _Said:
         if keyword == _XMP_KEYWORD:
             self.xmp(text)
         else:
-            name = "".join(one if one.isalnum() else "_" for one in keyword.lower())
-            self.say(f"png:{name}", text)
+            self.say(name, text)
 
 
 def _cbor_text(data: bytes, at: int) -> bytes:

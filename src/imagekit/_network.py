@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 import anyio
-import httpcore
 
 from ._errors import ProtocolError
-from ._scope import Scope, current, shut_down
+from ._library import Library
+from ._scope import Scope, connecting, current, shut_down
 
 # A write this large goes out in one piece, so that each piece has its own look at the deadline: no
 # more than a socket that can be written to takes at once, for each further try has all the time.
@@ -27,7 +27,7 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 
 
 # The table that Python keeps of special addresses is different from version to version.
-_SPECIAL = ipaddress.ip_network("192.0.0.0/24")
+_SPECIAL = [ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")]
 
 
 def is_public(address: str) -> bool:
@@ -39,7 +39,7 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if found not in _UNICAST:
             return False
-    if found in _SPECIAL:
+    if any(found in special for special in _SPECIAL):
         return False
     return found.is_global and not found.is_multicast
 
@@ -54,29 +54,33 @@ def pinned(host: str, found: Iterable[Any]) -> str:
     return addresses[0]
 
 
-class _WatchedStream(httpcore.NetworkStream):
+class _WatchedStream:
     """A blocking stream whose every read and write ends with the call's scope."""
 
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, core: Any) -> None:
+        self._inner, self._core = inner, core
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read, under the deadline."""
         scope = current.get()
         if scope is None:
-            return self._inner.read(max_bytes, timeout)
+            return bytes(self._inner.read(max_bytes, timeout))
         with scope.ending(self._end):
-            return self._inner.read(max_bytes, _left(scope, timeout, httpcore.ReadTimeout))
+            left = _left(scope, timeout, self._core.ReadTimeout)
+            return bytes(self._inner.read(max_bytes, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write, under the deadline."""
         scope = current.get()
         if scope is None:
-            return self._inner.write(buffer, timeout)
+            self._inner.write(buffer, timeout)
+            return
         with scope.ending(self._end):
-            for start in range(0, len(buffer), SLICE):
-                left = _left(scope, timeout, httpcore.WriteTimeout)
-                self._inner.write(buffer[start : start + SLICE], left)
+            # Without a deadline each try has all the time anyway.
+            size = len(buffer) if scope.left() is None else SLICE
+            for start in range(0, len(buffer), size or 1):
+                left = _left(scope, timeout, self._core.WriteTimeout)
+                self._inner.write(buffer[start : start + size], left)
 
     def _end(self) -> None:
         shut_down(self._inner.get_extra_info("socket"))
@@ -87,11 +91,11 @@ class _WatchedStream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> _WatchedStream:
         """Encrypt, under the deadline."""
         scope = current.get()
-        left = _left(scope, timeout, httpcore.ConnectTimeout) if scope else timeout
-        return _WatchedStream(self._inner.start_tls(ssl_context, server_hostname, left))
+        left = _left(scope, timeout, self._core.ConnectTimeout) if scope else timeout
+        return _WatchedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._core)
 
     def get_extra_info(self, info: str) -> Any:
         """What the connection knows of itself."""
@@ -106,11 +110,11 @@ def _left(scope: Scope, timeout: float | None, late: type[Exception]) -> float |
     return shorter
 
 
-class Watched(httpcore.NetworkBackend):
+class Watched:
     """Blocking connections that keep to the call's scope; guarded ones reach public hosts only."""
 
-    def __init__(self, inner: httpcore.NetworkBackend, *, guarded: bool = False) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, library: Library, *, guarded: bool = False) -> None:
+        self._inner, self._core = inner, library.core
         self._guarded = guarded
 
     def connect_tcp(
@@ -120,24 +124,24 @@ class Watched(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> _WatchedStream:
         """Connect, under the deadline."""
-        scope = current.get() or Scope()
-        found = _looked_up(host, port, timeout, scope)
+        core, scope = self._core, current.get() or Scope()
+        found = _looked_up(host, port, timeout, scope, core)
         hosts = [pinned(host, found)] if self._guarded else [str(entry[4][0]) for entry in found]
         for last, address in enumerate(hosts, start=1 - len(hosts)):
-            left = _left(scope, timeout, httpcore.ConnectTimeout)
+            left = _left(scope, timeout, core.ConnectTimeout)
             try:
                 inner = self._inner.connect_tcp(address, port, left, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            except (core.ConnectError, core.ConnectTimeout):
                 if not last:
                     raise
             else:
-                return _WatchedStream(inner)
-        raise httpcore.ConnectError(f"{host!r} is nowhere")
+                return _WatchedStream(inner, core)
+        raise core.ConnectError(f"{host!r} is nowhere")
 
 
-def _looked_up(host: str, port: int, timeout: float | None, scope: Scope) -> list[Any]:
+def _looked_up(host: str, port: int, timeout: float | None, scope: Scope, core: Any) -> list[Any]:
     """Where *host* is. Nobody can interrupt a look-up, so it is waited for no longer than that."""
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -147,18 +151,18 @@ def _looked_up(host: str, port: int, timeout: float | None, scope: Scope) -> lis
         except (OSError, UnicodeError) as error:
             found.put(error)
 
-    late = httpcore.ConnectTimeout(f"{host!r} was not looked up in time")
+    late = core.ConnectTimeout(f"{host!r} was not looked up in time")
     if _is_address(host):
         look()
     else:
         threading.Thread(target=look, daemon=True, name="imagekit").start()
     with scope.ending(lambda: found.put(late)):
         try:
-            said = found.get(timeout=_left(scope, timeout, httpcore.ConnectTimeout))
+            said = found.get(timeout=_left(scope, timeout, core.ConnectTimeout))
         except queue.Empty:
             raise late from None
     if isinstance(said, OSError | UnicodeError):
-        raise httpcore.ConnectError(str(said)) from said
+        raise core.ConnectError(str(said)) from said
     if isinstance(said, Exception):
         raise said
     return list(said)
@@ -172,29 +176,31 @@ def _is_address(host: str) -> bool:
     return True
 
 
-class _ListeningStream(httpcore.AsyncNetworkStream):
+class _ListeningStream:
     """An async stream that listens while it writes.
 
     Who turns a large body away may answer and reset before it has read all. What has not been read
     by then is lost: asyncio drops it as soon as a write fails, and so does TLS on every loop.
     """
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._heard = bytearray()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read; what came during a write first."""
         if not self._heard:
-            return await self._inner.read(max_bytes, timeout)
+            return bytes(await self._inner.read(max_bytes, timeout))
         piece = bytes(self._heard[:max_bytes])
         del self._heard[:max_bytes]
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write, and take what comes meanwhile."""
+        connecting(False)
         if len(buffer) <= SLICE:
-            return await self._inner.write(buffer, timeout)
+            await self._inner.write(buffer, timeout)
+            return
         failed: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._listen)
@@ -220,8 +226,9 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _ListeningStream:
         """Encrypt; who gives up on it meanwhile leaves no connection open."""
+        connecting(True)
         try:
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
@@ -235,11 +242,11 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
 
-class Listening(httpcore.AsyncNetworkBackend):
+class Listening:
     """Async connections that listen while they write."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any, library: Library) -> None:
+        self._inner, self._core = inner, library.core
 
     async def connect_tcp(
         self,
@@ -248,17 +255,15 @@ class Listening(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _ListeningStream:
         """Connect."""
+        connecting(True)
         inner = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
         return _ListeningStream(inner)
 
 
-class AsyncGuarded(httpcore.AsyncNetworkBackend):
+class AsyncGuarded(Listening):
     """Async connections that reach public hosts only."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
-        self._inner = inner
 
     async def connect_tcp(
         self,
@@ -267,10 +272,10 @@ class AsyncGuarded(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _ListeningStream:
         """Connect, if the host is public."""
         try:
             host = pinned(host, await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        return await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+            raise self._core.ConnectError(str(error)) from error
+        return await super().connect_tcp(host, port, timeout, local_address, socket_options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, closing
 from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar, assert_never
@@ -30,7 +30,7 @@ from ._flow import (
     proper,
 )
 from ._framing import Received, decoder
-from ._http import Framing
+from ._http import Framing, HttpRequest
 from ._scope import Reach, quietly, reach, too_long
 from ._transport import AsyncTransport
 
@@ -79,6 +79,31 @@ async def perform(
                 step = partial(flow.send, reply)
 
 
+async def performed(flow: Effects[T], transport: AsyncTransport, until: float = math.inf) -> T:
+    """`perform` in a task of its own.
+
+    What cancels a task of asyncio itself (`Task.cancel`, `asyncio.timeout`) strikes wherever the
+    task stands, amid closing too. Here it strikes one that only waits, and ends the work by a
+    cancelled scope, from which closing is shielded.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    async def work() -> None:
+        try:
+            done.append(await perform(flow, transport, until))
+        except BaseException as error:
+            failed.append(error)
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                raise
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+    if failed:
+        raise failed.pop()
+    return done.pop()
+
+
 class _Doing:
     """One flow's way of having its effects performed: its opened stream is its own."""
 
@@ -121,7 +146,7 @@ class _Doing:
                 await self._opened.aclose()
                 opening = self._transport.open(request, framing)
                 response, pieces = await self._opened.enter_async_context(opening)
-                decoding = _decoded(pieces, framing)
+                decoding = _decoded(pieces, request, framing)
                 self._received = await self._opened.enter_async_context(aclosing(decoding))
                 return response
             case Receive():
@@ -166,11 +191,11 @@ class _Doing:
 
 
 async def _decoded(
-    pieces: AsyncIterator[bytes], framing: Framing
+    pieces: AsyncIterator[bytes], request: HttpRequest, framing: Framing
 ) -> AsyncGenerator[Received, None]:
-    decode = decoder(framing)
-    async for piece in pieces:
-        for item in decode.feed(piece):
+    with closing(decoder(framing, request.blobs, request.sink)) as decode:
+        async for piece in pieces:
+            for item in decode.feed(piece):
+                yield item
+        for item in decode.finish():
             yield item
-    for item in decode.finish():
-        yield item

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ._errors import ConfigurationError, RequestError
+from ._media import facts
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 Size: TypeAlias = tuple[int, int]
 
 MISSING = "this needs Pillow: pip install 'imagekit[images]'"
+# Beyond, Pillow itself would warn; in four channels that is 360 MB of memory.
+MOST_PIXELS = 89_000_000
+# Who of Pillow reads what: some of its other readers start programs of others.
+_READERS = {
+    "image/png": ("PNG",),
+    "image/jpeg": ("JPEG", "MPO"),
+    "image/webp": ("WEBP",),
+    "image/gif": ("GIF",),
+    "image/avif": ("AVIF",),
+    "image/bmp": ("BMP",),
+    "image/tiff": ("TIFF",),
+}
 # Where EXIF says how a picture is turned, and Pillow's name for what puts it upright.
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -31,17 +44,38 @@ TOLERANCE, _AROUND, _MARGIN = 16, 3, 4
 
 
 def opened(data: bytes) -> PillowImage:
-    """*data* as a loaded Pillow picture."""
+    """*data* as a loaded Pillow picture; of one that moves, its first frame.
+
+    Only what `facts` knows is opened, and only up to `MOST_PIXELS`: the head of a small file may
+    say that it has more pixels than there is memory. Anything else raises `RequestError`.
+    """
     try:
         from PIL import Image
     except ImportError as error:
         raise ConfigurationError(MISSING) from error
+    found = facts(data)
+    readers = _READERS.get(found.media_type, ()) if found else ()
+    if found is None or not readers:
+        kind = found.media_type if found else "of no type we know"
+        raise RequestError(f"Pillow cannot read the picture: it is {kind}")
+    _check((found.width or 0, found.height or 0))
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = Image.open(io.BytesIO(data), formats=readers)
+        _check(picture.size)
         picture.load()
+    except RequestError:
+        raise
     except Exception as error:  # over what is broken Pillow stumbles in many ways
         raise RequestError(f"Pillow cannot read the picture: {error}") from error
     return picture
+
+
+def _check(size: Size) -> None:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise RequestError(
+            f"Pillow cannot read the picture: {size[0]}x{size[1]} is more than {MOST_PIXELS} "
+            "pixels, which may be a decompression bomb"
+        )
 
 
 def upright(data: bytes) -> PillowImage:

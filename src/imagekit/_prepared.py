@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from ._blob import Blob
 from ._capabilities import Allowed, Capabilities
 from ._errors import RequestError, UnsupportedRequestError
 from ._fetched import fetched
 from ._flow import Effects, call
-from ._image import ImageInput, Mask
+from ._image import LARGE, ImageInput, Mask
 from ._masks import check_shapes, drawn, fitted, of_mask
 from ._request import ImageRequest
 from ._response import Notice
@@ -137,17 +139,22 @@ def _hard(request: ImageRequest, able: Capabilities, who: str) -> None:
         )
 
 
-def prepared(request: ImageRequest, able: Capabilities, who: str) -> Effects[ImageRequest]:
+def prepared(
+    request: ImageRequest, able: Capabilities, who: str, *, held: bool = False
+) -> Effects[ImageRequest]:
     """Read the files, fetch the URLs the provider cannot, and make the mask one that it reads.
 
-    What is prepared already comes back as it is.
+    A large file is only looked at and stays where it is, for it is read while it is sent; but not
+    where all is to be *held* in memory, nor beside a mask, which is compared with it. What is
+    prepared already comes back as it is.
     """
     mask = request.mask
+    most = None if held or mask is not None else LARGE
     if mask is not None and mask.shaped:
         check_shapes(of_mask(request.images), able)
     images: list[ImageInput] = []
     for given in request.images:
-        images += [(yield from _ready(given, able, who))]
+        images += [(yield from _ready(given, able, who, most))]
     if mask is not None:
         assert able.mask is not None
         first = of_mask(images)
@@ -155,7 +162,7 @@ def prepared(request: ImageRequest, able: Capabilities, who: str) -> Effects[Ima
             mask = yield from drawn(mask, first, able.mask)
         else:
             near = able.model_copy(update={"inputs": able.inputs - {"url"}})
-            image = yield from _ready(mask.image, near, who)
+            image = yield from _ready(mask.image, near, who, None)
             mask = Mask(image, edit_where=mask.edit_where)
             mask = yield from fitted(mask, first, able.mask, request.unsupported)
     if tuple(images) == request.images and mask == request.mask:
@@ -163,31 +170,43 @@ def prepared(request: ImageRequest, able: Capabilities, who: str) -> Effects[Ima
     return request.model_copy(update={"images": tuple(images), "mask": mask})
 
 
-def _ready(given: ImageInput, able: Capabilities, who: str) -> Effects[ImageInput]:
+def _ready(
+    given: ImageInput, able: Capabilities, who: str, most: int | None
+) -> Effects[ImageInput]:
     if given.file_id is not None and "file" not in able.inputs:
         raise UnsupportedRequestError(f"{who} takes no files of its own as input; give the picture")
     if given.path is not None:
-        data = yield from call(partial(_file, given))
-        return _loaded(given, data, given.path.name)
+        return (yield from call(partial(_of_file, given, given.path, most)))
     if given.url is not None and "url" not in able.inputs:
         data = yield from fetched(given.url)
         return _loaded(given, data, None)
-    return given if given.data is None else _loaded(given, given.data, given.name)
+    blob = given.blob
+    if blob is None:
+        return given
+    if blob.path is not None:
+        return (yield from call(partial(_of_file, given, blob.path, most)))
+    return _loaded(given, bytes(blob), given.name)
 
 
-def _file(given: ImageInput) -> bytes:
-    assert given.path is not None
+def _of_file(given: ImageInput, path: Path, most: int | None) -> ImageInput:
+    """The picture in the file *path*, which stays there where it is larger than *most* bytes."""
     try:
-        return given.path.read_bytes()
+        size = path.stat().st_size if path.is_file() else 0
+        stays = most is not None and size > most
+        data = Blob.in_file(path, size) if stays else path.read_bytes()
+        return _loaded(given, data, path.name)
+    except RequestError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         why = getattr(error, "strerror", None) or error
         raise RequestError(f"cannot read the picture {given.named}: {why}") from error
 
 
-def _loaded(given: ImageInput, data: bytes, name: str | None) -> ImageInput:
+def _loaded(given: ImageInput, data: bytes | Blob, name: str | None) -> ImageInput:
     if not data:
         raise RequestError(f"the picture {given.named} is empty")
-    loaded = ImageInput(data=data, role=given.role, name=given.name or name)
+    named = {"data": data, "role": given.role, "name": given.name or name}
+    loaded = ImageInput.model_validate(named)
     if loaded.media_type is None:
         raise RequestError(
             f"{given.named} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)"

@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
-from ._image import Image, ImageInput, Mask, ProviderFile, Value, all_in_code, in_code
+from ._image import Image, ImageInput, Mask, ProviderFile, Value, all_in_code, in_code, sayable
 
 Operation: TypeAlias = Literal["generate", "edit", "variation"]
 Unsupported: TypeAlias = Literal["adapt", "error", "ignore"]
@@ -60,6 +67,8 @@ class State(Value):
     provider: str
     payload: Mapping[str, JsonValue] = Field(repr=False)
 
+    _goes_to_json = field_validator("*")(sayable)
+
 
 class ImageRequest(Value):
     """What the caller wants.
@@ -99,6 +108,8 @@ class ImageRequest(Value):
     detach: bool = False
     options: Options = Field(default_factory=dict)
     unsupported: Unsupported = "adapt"
+
+    _goes_to_json = field_validator("*")(sayable)
 
     if not TYPE_CHECKING:
 

@@ -241,9 +241,9 @@ class Exchange:
         Raises `ProtocolError` where it is no JSON.
         """
         for event in reversed(self.events):
-            if isinstance(event, ServerSentEvent) and event.data[:1] == "{":
-                return event.json()
-        return self.response.json()
+            if isinstance(event, ServerSentEvent) and (said := event.data)[:1] == "{":
+                return ServerSentEvent(event.event, said).json()
+        return HttpResponse(self.response.status, body=self.response.body).json()
 
 
 class ImageResponse(Value):

@@ -117,5 +117,11 @@ class Reach:
             self.connecting = False
 
 
+def connecting(yet: bool) -> None:
+    """Tell the attempt that its connection is being made, or that a request is written to it."""
+    if (far := reach.get()) is not None:
+        far.connecting = yet
+
+
 current: ContextVar[Scope | None] = ContextVar("imagekit_scope", default=None)
 reach: ContextVar[Reach | None] = ContextVar("imagekit_reach", default=None)

@@ -74,7 +74,7 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
 
     def end(index: int, slot: Slot) -> Effects[None]:
         # Notices that come up here take the same way as the flow's own.
-        if isinstance(slot, Image) and slot.data == b"":
+        if isinstance(slot, Image) and slot.length == 0:
             slot = ImageFailure(kind="missing", reason="the picture that came is empty")
         if isinstance(slot, Image):
             slot = yield from transform(fill(slot), handle)
@@ -153,8 +153,8 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
 
 def _same(one: Image, other: Image) -> bool:
     """Whether they are one picture, whatever is said of it beside."""
-    if one.data is not None and other.data is not None:
-        return one.data == other.data
+    if one.length is not None and other.length is not None:
+        return one.same(other)
     return one.url is not None and one.url == other.url
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -43,6 +43,8 @@ class Tables:
 
     def __init__(self, *files: File, fault: type[ImagekitError] = PluginError) -> None:
         self._files, self._fault = files, fault
+        # A call asks more than once, and the tables do not change.
+        self._known = lru_cache(maxsize=64)(self._of)
 
     def of(self, model: str | None, *sections: str) -> Capabilities:
         """What the *sections* say of *model*, each upon the one before.
@@ -50,6 +52,9 @@ class Tables:
         In a section patterns (`gpt-*`, or `*` for all) come first, in their order in the file, then
         the model that a dated snapshot (`NAME-2026-11-20`) is of, then the model itself.
         """
+        return self._known(model, *sections)
+
+    def _of(self, model: str | None, *sections: str) -> Capabilities:
         base = self._said[0].source
         able = Capabilities(model=model, source=base.text, as_of=base.as_of)
         for section in sections:

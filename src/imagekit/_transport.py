@@ -1,19 +1,22 @@
-"""The only module that knows httpx: values to and from it, its errors as ours."""
+"""Speaks the HTTP library: values to and from it, its errors as ours."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
-import httpx
 
+from ._blob import Blob, Memory
 from ._errors import (
     Billed,
     ConfigurationError,
@@ -25,23 +28,25 @@ from ._errors import (
     TransportError,
     TransportTimeoutError,
 )
-from ._http import Framing, HttpRequest, HttpResponse
+from ._http import Framing, HttpRequest, HttpResponse, Part
+from ._library import Library, chosen, of
+from ._lifting import Body, Lifter
 from ._network import AsyncGuarded, Listening, Watched
+from ._pool import AsyncPool, Pool
+from ._reticent import hold_back
 from ._scope import current, reach
 from ._version import version
 
-C = TypeVar("C", httpx.Client, httpx.AsyncClient)
-# Raised before a byte of the request is written; after anything else it may have arrived.
-NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-_UNWRITABLE = (httpx.InvalidURL, UnicodeError, ValueError, TypeError)
+if TYPE_CHECKING:
+    import httpx
+
+    from ._library import AsyncWay, Way
+
+C = TypeVar("C")
 MOST_BYTES = 256 * 2**20
+_ENCODING = "accept-encoding"
 _WANTED = "http= and downloads= want"
+hold_back()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +56,27 @@ class Timeouts:
     connect: float = 5.0
     read: float = 600.0
 
-    def httpx(self) -> httpx.Timeout:
-        """As httpx takes them."""
-        return httpx.Timeout(self.read, connect=self.connect)
+    @property
+    def each(self) -> tuple[float, float, float, float]:
+        """For connecting, reading, writing, and waiting until there is room for one more."""
+        return self.connect, self.read, self.read, self.read
 
 
 def arguments(request: HttpRequest) -> dict[str, Any]:
-    """*request* as the keyword arguments of httpx's `build_request`."""
+    """*request* as the keyword arguments of a library's `build_request`."""
     headers = {"user-agent": f"imagekit/{version()}", **request.headers}
     keywords: dict[str, Any] = {"headers": headers}
     if request.query:
-        keywords["params"] = httpx.URL(request.url).params.merge(dict(request.query))
+        params = chosen().http.URL(request.url).params.merge(dict(request.query))
+        keywords["params"] = params.multi_items()
     if request.json is not None:
         keywords["json"] = request.json
     if request.body is not None:
         keywords["content"] = request.body
     if request.parts or request.multipart:
-        # httpx invents a boundary for each request; ours is the content's hash, so that the same
-        # request is the same bytes and a cassette can match it.
-        digest = hashlib.sha256(repr(request.form).encode())
-        for part in request.parts:
-            digest.update(part.data)
-        headers["content-type"] = f"multipart/form-data; boundary={digest.hexdigest()[:32]}"
+        headers["content-type"] = f"multipart/form-data; boundary={_boundary(request)}"
         keywords["files"] = [
-            (part.name, (part.filename, part.data, part.media_type)) for part in request.parts
+            (part.name, (part.filename, _content(part), part.media_type)) for part in request.parts
         ]
     if request.multipart and not request.parts:
         # A field is a file without a name; with no file the library would write it another way.
@@ -87,11 +89,125 @@ def arguments(request: HttpRequest) -> dict[str, Any]:
     return keywords
 
 
-def _built(client: httpx.Client | httpx.AsyncClient, request: HttpRequest) -> httpx.Request:
+def _boundary(request: HttpRequest) -> str:
+    """What stands between the parts of a form, and in none of them."""
+    if any(isinstance(_content(part), _Upload) for part in request.parts):
+        # A file is not read twice. Made of less than all of the content, it could be worked out by
+        # whoever made one of the pictures, and written into it with fields of their own.
+        return os.urandom(16).hex()
+    # A library invents one for each request; ours is the content's hash, so that the same request
+    # is the same bytes and a cassette can match it.
+    digest = hashlib.sha256(repr(request.form).encode())
+    for part in request.parts:
+        digest.update(bytes(part.data))
+    return digest.hexdigest()[:32]
+
+
+def _content(part: Part) -> bytes | _Upload:
+    if isinstance(part.data, Blob) and part.data.path is not None:
+        return _Upload(part.data, part.data.path)
+    return bytes(part.data)
+
+
+class _Upload:
+    """A file as a library sends it: exactly the bytes that were promised, in pieces, or an error.
+
+    It is open while it is read only, and read from its start as often as it is sent.
+    """
+
+    def __init__(self, blob: Blob, path: Path) -> None:
+        self._blob, self._path = blob, path
+        self._pieces = self._sent()
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise RequestError(self._unreadable(error), billed="no") from error
+        if size != len(blob):
+            raise RequestError(self._changed(), billed="no")
+
+    def tell(self) -> int:
+        """Where it stands: whoever asks is about to seek."""
+        return 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to the start; from the end, say how long it is."""
+        self.close()
+        self._pieces = self._sent()
+        return len(self._blob) if whence == os.SEEK_END else 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next piece, however long it is; nothing at the end."""
+        return next(self._pieces, b"")
+
+    def close(self) -> None:
+        """Nobody reads on."""
+        self._pieces.close()
+
+    def _sent(self) -> Generator[bytes, None, None]:
+        left = len(self._blob)
+        try:
+            with closing(self._blob.pieces()) as pieces:
+                for piece in pieces:
+                    left -= len(piece)
+                    if left < 0:
+                        break
+                    yield piece
+        except OSError as error:
+            raise TransportError(self._unreadable(error)) from error
+        if left:
+            # What was begun is left without its end, so that nobody takes it for whole.
+            raise TransportError(self._changed())
+
+    def _unreadable(self, error: OSError) -> str:
+        why = error.strerror or error
+        return f"the picture {str(self._path)!r} cannot be read any more: {why}"
+
+    def _changed(self) -> str:
+        return (
+            f"the picture {str(self._path)!r} changed while it was sent: it had {len(self._blob)} "
+            "bytes; ask again when nobody writes to it, or give its bytes"
+        )
+
+
+@contextmanager
+def _writing(library: Library) -> Iterator[None]:
     try:
-        return client.build_request(request.method, request.url, **arguments(request))
-    except _UNWRITABLE as error:
+        yield
+    except RequestError:
+        raise
+    except (library.http.InvalidURL, UnicodeError, ValueError, TypeError) as error:
         raise RequestError(f"the request cannot be written: {error}", billed="no") from error
+
+
+@contextmanager
+def _built(client: Any, library: Library, request: HttpRequest) -> Iterator[Any]:
+    """*request* as the library's own, until it is sent or given up."""
+    with _writing(library):
+        keywords = arguments(request)
+        # To inflate a picture in base64 costs more than all else that is done with it. Whoever asks
+        # for it all the same, in the request or by a client of their own, knows why.
+        if request.blobs and client.headers.get(_ENCODING) == _usual_encoding(library):
+            keywords["headers"] = {_ENCODING: "identity", **_lower(keywords["headers"])}
+        built = client.build_request(request.method, request.url, **keywords)
+    try:
+        yield built
+    finally:
+        for _, (_, content, *_) in keywords.get("files", ()):
+            if isinstance(content, _Upload):
+                content.close()
+
+
+@cache
+def _usual_encoding(library: Library) -> str:
+    """The encodings that a client asks for of whom nobody wanted others."""
+    http = library.http
+    with http.Client(transport=http.BaseTransport(), trust_env=False) as client:
+        found: str = client.headers[_ENCODING]
+        return found
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +221,21 @@ class Written:
 
 def written(request: HttpRequest) -> Written:
     """The very bytes of *request*; its URL is whole."""
-    try:
-        out = httpx.Request(request.method, request.url, **arguments(request))
+    library = chosen()
+    with _writing(library):
+        out = library.http.Request(request.method, request.url, **arguments(request))
         body = out.read()
-    except _UNWRITABLE as error:
-        raise RequestError(f"the request cannot be written: {error}", billed="no") from error
     headers = {name: one for name, one in out.headers.items() if name != "host"}
     return Written(str(out.url), headers, body)
 
 
-def _opened(client: C) -> C:
+def _library_of(client: Any) -> Library:
+    library = of(client)
+    assert library is not None
+    return library
+
+
+def _opened(client: Any) -> Any:
     if client.is_closed:
         raise ConfigurationError("the client is closed")
     return client
@@ -123,47 +244,78 @@ def _opened(client: C) -> C:
 def _is_framed(response: httpx.Response, framing: Framing | None) -> bool:
     if framing is None or not response.is_success:
         return False
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return framing != "events" or kind in ("", "text/event-stream")
+    return framing != "events" or _media_type(response) in ("", "text/event-stream")
 
 
-def _answer(response: httpx.Response, body: bytes = b"", *, streamed: bool = False) -> HttpResponse:
-    return HttpResponse(response.status_code, dict(response.headers), body, streamed)
+def _media_type(response: httpx.Response) -> str:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower()
 
 
-def _grow(body: bytearray, piece: bytes) -> None:
-    body += piece
-    if len(body) > MOST_BYTES:
-        raise ProtocolError(f"the answer is larger than {MOST_BYTES} bytes")
+def _inflated_once(response: httpx.Response) -> None:
+    """Refuse what is compressed more than once: a few bytes of it may become all memory."""
+    if "," in response.headers.get("content-encoding", ""):
+        raise ProtocolError("the answer is compressed more than once")
+
+
+def _opened_stream(response: httpx.Response) -> HttpResponse:
+    return HttpResponse(response.status_code, dict(response.headers), streamed=True)
+
+
+def _answer(response: httpx.Response, gathered: Lifter | Body) -> HttpResponse:
+    return HttpResponse.holding(response.status_code, dict(response.headers), gathered.finish())
+
+
+def _gathering(request: HttpRequest, response: httpx.Response) -> Lifter | Body:
+    """What takes in a whole answer: pictures out of JSON, or the bytes of one."""
+    kind = _media_type(response)
+    if response.is_success:
+        if request.blobs and (kind == "application/json" or kind.endswith("+json")):
+            return Lifter(request.blobs, request.sink, most=MOST_BYTES)
+        if request.sink is not None and kind.startswith("image/"):
+            return Body(request.sink(), MOST_BYTES)
+    return Body(Memory(), MOST_BYTES)
 
 
 @contextmanager
-def translated(*, answered: bool = False) -> Iterator[None]:
-    """Httpx's errors as ours; `billed` is "no" only where nothing can have been sent."""
+def translated(library: Library, *, answered: bool = False) -> Iterator[None]:
+    """The library's errors as ours; `billed` is "no" only where nothing can have been sent."""
+    http = library.http
     try:
         yield
-    except httpx.DecodingError as error:
+    except http.DecodingError as error:
         raise ProtocolError(f"the answer cannot be decoded: {error}") from error
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (http.HTTPError, http.InvalidURL, http.StreamError) as error:
         # It would carry the request's headers, the key among them, to whoever logs errors.
         request = vars(error).pop("_request", None)
-        raise _ours(error, request, answered=answered) from error
+        raise _ours(library, error, request, answered=answered) from error
 
 
-def _ours(error: Exception, request: httpx.Request | None, *, answered: bool) -> TransportError:
-    billed: Billed | None = "no" if isinstance(error, NOT_SENT) and not answered else None
+def _ours(library: Library, error: Exception, request: Any, *, answered: bool) -> TransportError:
+    unsent = isinstance(error, library.not_sent)
+    billed: Billed | None = "no" if unsent and not answered else None
     scope = current.get()
-    what = str(error) or type(error).__name__
+    what = _words(error)
     if scope is not None and scope.left() == 0.0:
         return DeadlineExceededError("the deadline for the call passed", billed=billed)
-    if isinstance(error, NOT_SENT):
+    if unsent:
         # The host and its port alone: what else a URL says may let somebody in.
         whom = request.url.netloc.decode() if request is not None else ""
         to = f" to {whom}" if whom else ""
         return ConnectionFailedError(f"no connection was made{to}: {what}", billed=billed)
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, library.http.TimeoutException):
         return TransportTimeoutError(f"the answer took too long: {what}", billed=billed)
     return TransportError(f"the connection broke: {what}", billed=billed)
+
+
+def _words(error: BaseException) -> str:
+    """What *error* says, or what was the cause of one that says nothing."""
+    said: BaseException | None = error
+    while said is not None:
+        if str(said):
+            return str(said)
+        said = said.__cause__
+    return type(error).__name__
 
 
 def _https_only(request: httpx.Request) -> None:
@@ -172,40 +324,64 @@ def _https_only(request: httpx.Request) -> None:
             f"refusing to read from {request.url.host!r} by {request.url.scheme}: "
             "a stranger's URL must be https"
         )
+    if (port := request.url.port) is not None and not 0 < port < 65536:
+        # Some connect to what is left of it, others break.
+        raise ProtocolError(f"refusing to read from {request.url.host!r}: there is no port {port}")
 
 
-# Plain subclasses of httpx's own transports are ones that recorders of traffic still see.
-class _Guarded(httpx.HTTPTransport):
-    def __init__(self) -> None:
-        super().__init__(trust_env=False)
-        _watch(self, guarded=True)
+# Beneath each of these is one of the library's own, which is where recorders of traffic listen.
+class _Guarded:
+    """The way to strangers."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         _https_only(request)
-        return super().handle_request(request)
+        response: httpx.Response = self.inner.handle_request(request)
+        return response
+
+    def close(self) -> None:
+        self.inner.close()
 
 
-class _AsyncGuarded(httpx.AsyncHTTPTransport):
-    def __init__(self) -> None:
-        super().__init__(trust_env=False)
-        pool: Any = self._pool
-        pool._network_backend = AsyncGuarded(pool._network_backend)
+class _AsyncGuarded:
+    """The way to strangers, without blocking."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         _https_only(request)
-        return await super().handle_async_request(request)
+        response: httpx.Response = await self.inner.handle_async_request(request)
+        return response
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
 
 
-def _watch(transport: Any, *, guarded: bool = False) -> None:
-    """Put the call's scope under *transport*'s connections."""
+def _watched(transport: Any, library: Library, *, guarded: bool = False) -> Any:
+    """*transport*, whose connections keep to the call's scope."""
     pool = transport._pool
-    pool._network_backend = Watched(pool._network_backend, guarded=guarded)
+    pool._network_backend = Watched(pool._network_backend, library, guarded=guarded)
+    transport._pool = Pool(pool, library)
+    return transport
+
+
+def _listening(transport: Any, library: Library, *, guarded: bool = False) -> Any:
+    """The same for an async one, whose connections listen while they write."""
+    pool = transport._pool
+    kind = AsyncGuarded if guarded else Listening
+    pool._network_backend = kind(pool._network_backend, library)
+    transport._pool = AsyncPool(pool, library)
+    return transport
 
 
 def _bare(timeouts: Timeouts) -> dict[str, Any]:
     """What makes a client bare: it keeps no cookies and follows few redirects."""
+    read = min(timeouts.read, 60.0)
     return {
-        "timeout": httpx.Timeout(min(timeouts.read, 60.0), connect=timeouts.connect),
+        "timeout": (timeouts.connect, read, read, read),
         "follow_redirects": True,
         "max_redirects": 5,
         "trust_env": False,
@@ -218,57 +394,100 @@ def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-class _Lent(httpx.BaseTransport):
+class _Lent:
     """A transport that is somebody else's to close."""
 
-    def __init__(self, inner: httpx.BaseTransport) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any) -> None:
+        self.handle_request = inner.handle_request
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._inner.handle_request(request)
+    def close(self) -> None:
+        """Leave it open."""
 
 
-class _AsyncLent(httpx.AsyncBaseTransport):
+class _AsyncLent:
     """An async transport that is somebody else's to close."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+    def __init__(self, inner: Any) -> None:
+        self.handle_async_request = inner.handle_async_request
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._inner.handle_async_request(request)
+    async def aclose(self) -> None:
+        """Leave it open."""
+
+
+def _home(timeouts: Timeouts) -> Any:
+    """A client of ours for the provider: its connections are watched."""
+    from ._tls import tls
+
+    library = chosen()
+    client = library.http.Client(timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library))
+    for transport in filter(None, (client._transport, *client._mounts.values())):
+        _watched(transport, library)
+    return client
+
+
+def _away(timeouts: Timeouts) -> Any:
+    """A client of ours for strangers."""
+    from ._tls import tls
+
+    library = chosen()
+    inner = library.http.HTTPTransport(verify=tls(library, trust_env=False), trust_env=False)
+    guarded = _Guarded(_watched(inner, library, guarded=True))
+    return library.http.Client(transport=guarded, **_bare(timeouts))
+
+
+def _async_home(timeouts: Timeouts) -> Any:
+    """An async client of ours for the provider."""
+    from ._tls import tls
+
+    library = chosen()
+    client = library.http.AsyncClient(
+        timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library)
+    )
+    for transport in filter(None, (client._transport, *client._mounts.values())):
+        _listening(transport, library)
+    return client
+
+
+def _async_away(timeouts: Timeouts) -> Any:
+    """An async client of ours for strangers."""
+    from ._tls import tls
+
+    library = chosen()
+    inner = library.http.AsyncHTTPTransport(verify=tls(library, trust_env=False), trust_env=False)
+    guarded = _AsyncGuarded(_listening(inner, library, guarded=True))
+    return library.http.AsyncClient(transport=guarded, **_bare(timeouts))
 
 
 class SyncTransport:
-    """Sends values over a blocking httpx client; strangers get a bare one.
+    """Sends values over a blocking client; strangers get a bare one.
 
     A client or a transport that is given stays the giver's: its proxies, its limits, its closing.
     """
 
     def __init__(
         self,
-        http: httpx.Client | httpx.BaseTransport | None = None,
-        downloads: httpx.Client | httpx.BaseTransport | None = None,
+        http: Way | None = None,
+        downloads: Way | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._http = _on(http, timeout=self._timeouts.httpx(), cookies=_no_cookies())
+        if http is None:
+            chosen()  # it takes long to import, and a first call is waited for
+        self._http = _on(http, timeout=self._timeouts.each, cookies=_no_cookies())
         self._downloads = _on(downloads, **_bare(self._timeouts))
-        self._ours: list[httpx.Client] = []
+        self._ours: list[Any] = []
         self._lock = threading.Lock()
 
-    def _client(self, request: HttpRequest) -> httpx.Client:
+    def _client(self, request: HttpRequest) -> Any:
         with self._lock:
             if request.stranger:
                 if self._downloads is None:
-                    self._downloads = httpx.Client(transport=_Guarded(), **_bare(self._timeouts))
+                    self._downloads = _away(self._timeouts)
                     self._ours.append(self._downloads)
                 return self._downloads
             if self._http is None:
-                self._http = httpx.Client(timeout=self._timeouts.httpx(), cookies=_no_cookies())
+                self._http = _home(self._timeouts)
                 self._ours.append(self._http)
-                for transport in (self._http._transport, *self._http._mounts.values()):
-                    if transport is not None:
-                        _watch(transport)
             return self._http
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -282,17 +501,22 @@ class SyncTransport:
     ) -> Iterator[tuple[HttpResponse, Iterator[bytes]]]:
         """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
         client = _opened(self._client(request))
-        with translated():
-            built = _built(client, request)
+        library = _library_of(client)
+        with translated(library), _built(client, library, request) as built:
             response = client.send(built, stream=True, follow_redirects=request.stranger)
         try:
             if _is_framed(response, framing):
-                yield _answer(response, streamed=True), _pieces(response)
+                yield _opened_stream(response), _pieces(response, library)
             else:
-                body = bytearray()
-                for piece in _pieces(response):
-                    _grow(body, piece)
-                yield _answer(response, bytes(body)), iter(())
+                gathering = _gathering(request, response)
+                try:
+                    for piece in _pieces(response, library):
+                        gathering.feed(piece)
+                    answer = _answer(response, gathering)
+                except BaseException:
+                    gathering.drop()
+                    raise
+                yield answer, iter(())
         finally:
             response.close()
 
@@ -302,51 +526,58 @@ class SyncTransport:
             client.close()
 
 
-def _on(given: httpx.Client | httpx.BaseTransport | None, **how: Any) -> httpx.Client | None:
-    if given is None or isinstance(given, httpx.Client):
-        return given
-    if not isinstance(given, httpx.BaseTransport):
-        raise ConfigurationError(f"{_WANTED} an httpx.Client or a transport, not {given!r}")
-    return httpx.Client(transport=_Lent(given), **how)
+def _on(given: Way | None, **how: Any) -> Any:
+    if given is None:
+        return None
+    if (library := of(given)) is not None:
+        if isinstance(given, library.http.Client):
+            return given
+        if isinstance(given, library.http.BaseTransport):
+            return library.http.Client(transport=_Lent(given), **how)
+    raise ConfigurationError(f"{_WANTED} an httpx.Client or a transport, not {given!r}")
 
 
-def _async_on(
-    given: httpx.AsyncClient | httpx.AsyncBaseTransport | None, **how: Any
-) -> httpx.AsyncClient | None:
-    if given is None or isinstance(given, httpx.AsyncClient):
-        return given
-    if not isinstance(given, httpx.AsyncBaseTransport):
-        raise ConfigurationError(f"{_WANTED} an httpx.AsyncClient or a transport, not {given!r}")
-    return httpx.AsyncClient(transport=_AsyncLent(given), **how)
+def _async_on(given: AsyncWay | None, **how: Any) -> Any:
+    if given is None:
+        return None
+    if (library := of(given)) is not None:
+        if isinstance(given, library.http.AsyncClient):
+            return given
+        if isinstance(given, library.http.AsyncBaseTransport):
+            return library.http.AsyncClient(transport=_AsyncLent(given), **how)
+    raise ConfigurationError(f"{_WANTED} an httpx.AsyncClient or a transport, not {given!r}")
 
 
-def _pieces(response: httpx.Response) -> Iterator[bytes]:
-    with translated(answered=True):
+def _pieces(response: httpx.Response, library: Library) -> Iterator[bytes]:
+    _inflated_once(response)
+    with translated(library, answered=True):
         yield from response.iter_bytes()
 
 
 class AsyncTransport:
-    """Sends values over an async httpx client; strangers get a bare one.
+    """Sends values over an async client; strangers get a bare one.
 
     A client or a transport that is given stays the giver's: its proxies, its limits, its closing.
     """
 
     def __init__(
         self,
-        http: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
-        downloads: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        http: AsyncWay | None = None,
+        downloads: AsyncWay | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        own = {"timeout": self._timeouts.httpx(), "cookies": _no_cookies()}
+        if http is None:
+            chosen()
+        own = {"timeout": self._timeouts.each, "cookies": _no_cookies()}
         self._given = {
             False: _async_on(http, **own),
             True: _async_on(downloads, **_bare(self._timeouts)),
         }
-        self._ours: dict[bool, httpx.AsyncClient] = {}
+        self._ours: dict[bool, Any] = {}
         self._loop: object = None
 
-    def _client(self, request: HttpRequest) -> httpx.AsyncClient:
+    def _client(self, request: HttpRequest) -> Any:
         stranger = request.stranger
         if (given := self._given[stranger]) is not None:
             return given
@@ -355,11 +586,8 @@ class AsyncTransport:
             # Connections belong to the event loop that made them, and die with it.
             self._ours, self._loop = {}, loop
         if stranger not in self._ours:
-            self._ours[stranger] = (
-                httpx.AsyncClient(transport=_AsyncGuarded(), **_bare(self._timeouts))
-                if stranger
-                else _listening(self._timeouts)
-            )
+            make = _async_away if stranger else _async_home
+            self._ours[stranger] = make(self._timeouts)
         return self._ours[stranger]
 
     async def send(self, request: HttpRequest) -> HttpResponse:
@@ -373,21 +601,27 @@ class AsyncTransport:
     ) -> AsyncIterator[tuple[HttpResponse, AsyncIterator[bytes]]]:
         """Make *request*; the answer's head and its pieces, or, not of *framing*, all of it."""
         client = _opened(self._client(request))
-        with translated():
-            built = _built(client, request)
-            built.stream = _Body(cast(httpx.SyncByteStream, built.stream))
-            if (far := reach.get()) is not None:
+        library = _library_of(client)
+        with translated(library), _built(client, library, request) as built:
+            built.stream = _body_of(library)(built.stream)
+            # Our own connections tell it by themselves.
+            if (far := reach.get()) is not None and client is self._given[request.stranger]:
                 built.extensions["trace"] = far.heard
             response = await client.send(built, stream=True, follow_redirects=request.stranger)
-        pieces = _async_pieces(response)
+        pieces = _async_pieces(response, library)
         try:
             if _is_framed(response, framing):
-                yield _answer(response, streamed=True), pieces
+                yield _opened_stream(response), pieces
             else:
-                body = bytearray()
-                async for piece in pieces:
-                    _grow(body, piece)
-                yield _answer(response, bytes(body)), pieces
+                gathering = _gathering(request, response)
+                try:
+                    async for piece in pieces:
+                        gathering.feed(piece)
+                    answer = _answer(response, gathering)
+                except BaseException:
+                    gathering.drop()
+                    raise
+                yield answer, pieces
         finally:
             with anyio.CancelScope(shield=True):
                 await _ended(pieces)
@@ -399,18 +633,9 @@ class AsyncTransport:
             await client.aclose()
 
 
-def _listening(timeouts: Timeouts) -> httpx.AsyncClient:
-    """A client whose connections listen while they write."""
-    client = httpx.AsyncClient(timeout=timeouts.httpx(), cookies=_no_cookies())
-    for transport in filter(None, (client._transport, *client._mounts.values())):
-        pool = cast(Any, transport)._pool
-        pool._network_backend = Listening(pool._network_backend)
-    return client
-
-
 async def _ended(pieces: AsyncGenerator[bytes, None]) -> None:
     """Leave *pieces* where they are."""
-    # Closing them would leave httpx's own generators beneath unfinished, of which trio warns;
+    # Closing them would leave the library's own generators beneath unfinished, of which trio warns;
     # a cancelled read ends them all.
     with anyio.CancelScope() as over, suppress(ImagekitError):
         over.cancel()
@@ -419,10 +644,10 @@ async def _ended(pieces: AsyncGenerator[bytes, None]) -> None:
     await pieces.aclose()
 
 
-class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
+class _Body:
     """A body as no generator, for one that a broken connection leaves unfinished is a warning."""
 
-    def __init__(self, inner: httpx.SyncByteStream) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     def __iter__(self) -> Iterator[bytes]:
@@ -430,6 +655,12 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _Pulled(iter(self._inner))
+
+
+@cache
+def _body_of(library: Library) -> Any:
+    """A body as *library* wants one."""
+    return type("_Body", (_Body, library.http.AsyncByteStream, library.http.SyncByteStream), {})
 
 
 class _Pulled(AsyncIterator[bytes]):
@@ -442,7 +673,8 @@ class _Pulled(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
 
-async def _async_pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    with translated(answered=True):
+async def _async_pieces(response: httpx.Response, library: Library) -> AsyncGenerator[bytes, None]:
+    _inflated_once(response)
+    with translated(library, answered=True):
         async for piece in response.aiter_bytes():
             yield piece

@@ -10,7 +10,6 @@ from itertools import cycle, pairwise
 from typing import Any
 
 import anyio
-import httpx
 import httpx2
 import openai
 from openai._streaming import SSEDecoder
@@ -26,6 +25,7 @@ from imagekit import (
 )
 from imagekit.provider import EventDecoder
 from recordings import STAND_IN
+from spoken import httpx
 
 COLOURS = ("sync", "asyncio", "trio")
 DIALECTS = ("generation", "edit", "responses")
@@ -186,9 +186,12 @@ async def _all(source: AsyncIterator[Any]) -> list[Any]:
     return [one async for one in source]
 
 
-class Pieces(
-    httpx.SyncByteStream, httpx.AsyncByteStream, httpx2.SyncByteStream, httpx2.AsyncByteStream
-):
+BODIES: Any = {
+    kind: None for one in (httpx, httpx2) for kind in (one.SyncByteStream, one.AsyncByteStream)
+}
+
+
+class Pieces(*BODIES):
     """A body in the pieces given, read once; *broken* is raised where it would end."""
 
     def __init__(self, pieces: Iterable[bytes], broken: Exception | None = None) -> None:

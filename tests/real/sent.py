@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-import httpx
 import httpx2
 import openai
 from PIL import Image as Pillow
 
 from imagekit import ImageRequest
+from spoken import httpx
 from ways import make
 
 KEY = "sk-test-0123456789abcdef"

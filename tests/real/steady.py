@@ -26,8 +26,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import npm
+
+from spoken import httpx
 
 PACKAGES = {"@stdy/cli": "0.22.2"}
 # A form says lists and objects in brackets, as OpenAI's own clients do; streams are kept short.

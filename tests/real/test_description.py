@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import description
-import httpx
 import npm
 import pytest
 import steady
@@ -25,6 +24,7 @@ from steady import Wrong
 from tally import Judge
 
 from imagekit import ImageInput, ImagekitError, ImageRequest, Mask, ProviderFile, State
+from spoken import httpx
 from ways import make
 
 sys.path.append(str(ROOT / "plugins/imagekit-openai/tests"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import differences as meant
-import httpx
 import httpx2
 import openai
 import pytest
@@ -19,6 +18,7 @@ from sent import KEY, LINKED, Sent, all_ours, b64, ours, picture, saved, theirs
 from tally import Judge
 
 from imagekit import Image, ImageInput, ImageRequest, Mask, Profile, ProviderFile, State
+from spoken import httpx
 
 pytestmark = [
     pytest.mark.real,

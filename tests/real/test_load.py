@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from imagekit.provider import EventDecoder
+from spoken import httpx
 
 CLIENTS = 200
 SIDE = "32x32"

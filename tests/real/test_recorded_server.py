@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from official import sdk
@@ -24,6 +23,7 @@ from imagekit import AsyncClient
 from recorded import IMAGES, RESPONSES, STREAMS
 from recordings import ABSENT, HOME, Recorded, recorded
 from serving import Serving, serving
+from spoken import httpx
 
 READ = Judge("recordings, answered by our server and read by the official SDK")
 SAID = Judge("recordings of refusals, and what our server says to the same request")

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image as Pillow
 from PIL import ImageChops
@@ -26,6 +25,7 @@ from imagekit import (
     Progress,
     Queued,
 )
+from spoken import httpx
 from ways import WAYS, make
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import description
-import httpx
 import pytest
 from description import check_answer, errors_of
 from tally import Judge
@@ -20,6 +19,7 @@ from imagekit import Image, ImageRequest, ImageResponse, Usage, UsageItem
 from imagekit.provider import Flow, emit, sleep
 from imagekit.server import Limits
 from serving import Serving, serving
+from spoken import httpx
 from toys import Plugged, Scripted, picture
 
 JUDGE = Judge("OpenAI's published description, of our server's answers, by jsonschema")

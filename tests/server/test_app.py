@@ -13,7 +13,6 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -27,6 +26,7 @@ from imagekit.provider import notice, sleep
 from imagekit.server import App, Limits, create_app
 from imagekit.server._serve import bound
 from serving import serving
+from spoken import httpx
 from toys import Inside, Plugged, Scripted, Server, Whole, answers, patiently, picture, plugins
 
 TOKEN, OTHER = "first-token-0123", "other-token-4567"

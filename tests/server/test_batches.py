@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image as Pillow
 
@@ -24,6 +23,7 @@ from imagekit.provider import sleep
 from imagekit.server import Limits
 from imagekit.server.wire import batches, lines
 from serving import Serving, serving
+from spoken import httpx
 from toys import Plugged, Scripted, patiently, picture
 
 GENERATIONS, EDITS, TALK = "/v1/images/generations", "/v1/images/edits", "/v1/responses"

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import AsyncClient, Image, ImageResponse
@@ -18,6 +17,7 @@ from imagekit.server import App, Limits, create_app
 from imagekit.server._guard import _Answer
 from imagekit.server._log import Record
 from serving import serving
+from spoken import httpx
 from toys import Inside, Plugged, Scripted, picture
 
 TOKEN, OTHER = "first-token-0123", "other-token-4567"

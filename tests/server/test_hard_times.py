@@ -13,7 +13,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 from PIL import Image as Pillow
@@ -26,6 +25,7 @@ from imagekit.server import Limits, create_app
 from imagekit.server._serve import _Server
 from imagekit.server._store import MemoryStore, SQLiteStore
 from serving import serving
+from spoken import httpx
 from toys import Inside, Plugged, Scripted, patiently, picture
 
 TOOL = {"type": "image_generation"}

@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
@@ -19,6 +18,7 @@ from imagekit import Image, ImageFailure, ImageRequest, Notice, Usage, UsageItem
 from imagekit.provider import sleep
 from imagekit.server import Limits
 from responding import OTHER, PNG, TOKENS, TOOL, Asking, gives, raises, rows, shared
+from spoken import httpx
 from toys import patiently, picture, refused, spelt
 
 

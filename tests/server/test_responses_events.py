@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from openai.types.responses import Response, ResponseStreamEvent
@@ -36,6 +35,7 @@ from imagekit import (
 from imagekit.provider import emit, sleep
 from imagekit.server import Limits
 from responding import PNG, Asking, Script, events, shared, wanted
+from spoken import httpx
 from strictly import known
 from toys import patiently, picture, refused, spelt
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -26,6 +25,7 @@ from imagekit.server._runs import (
     unless_gone,
 )
 from serving import serving
+from spoken import httpx
 from toys import Plugged, Scripted, patiently, picture
 
 

@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 from click.testing import CliRunner, Result
@@ -29,6 +28,7 @@ from imagekit._cli._main import cli
 from imagekit.provider import call
 from imagekit.server import Limits, create_app
 from imagekit.server._serve import _Server, bound, run
+from spoken import httpx
 from toys import Plugged, Scripted, patiently, picture
 
 TOKEN = "first-token-0123"

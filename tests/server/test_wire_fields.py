@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 
 from desk import InProcess, Toy, making
 from imagekit import ImageRequest
+from spoken import httpx
 from toys import picture
 
 PNG = picture()

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from desk import InProcess, error_of
 from imagekit import Capabilities
 from imagekit.server import Limits
+from spoken import httpx
 from toys import Inside, picture
 
 PNG = picture(3)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from openai.types import ImageGenPartialImageEvent, ImagesResponse
@@ -20,6 +19,7 @@ from imagekit import UsageItem as Item
 from imagekit.provider import call, emit, sleep
 from imagekit.server import Limits
 from serving import serving
+from spoken import httpx
 from toys import Plugged, picture
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='8' height='9'/>"

@@ -6,7 +6,6 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from PIL import Image as Pillow
 from desk import InProcess, Quiet, Toy, error_of
 from imagekit import ImageRequest
 from imagekit.server import Limits
+from spoken import httpx
 from toys import picture
 
 PNG = picture(7, 2, 2)

@@ -5,7 +5,6 @@ import logging
 import time
 from typing import Any
 
-import httpx
 import pytest
 
 import imagekit
@@ -14,6 +13,7 @@ from imagekit import Image, ImageFailure, ImageResponse, Notice
 from imagekit.provider import call, emit
 from imagekit.server.wire.headers import standard
 from imagekit.server.wire.refusals import again, of_error, of_http, told
+from spoken import httpx
 from toys import Scripted, picture
 
 # What an error of a careless provider may quote.

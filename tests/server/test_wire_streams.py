@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit.server import Limits
 from serving import serving
+from spoken import httpx
 from toys import patiently, picture
 
 STREAM = {"prompt": "an otter", "stream": True, "partial_images": 1}

@@ -7,7 +7,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from gemini_host import PER_DAY, PER_MINUTE, SIGNATURE, GeminiHost, candidate, info, picture
 
@@ -38,6 +37,7 @@ from imagekit import (
 from imagekit.provider import Config, HttpRequest, HttpResponse, ServerSentEvent, Verdict
 from imagekit.testing import Asked, Played, Scene, json_response, play
 from imagekit_gemini._answer import usage
+from spoken import httpx
 from toys import picture as png
 
 ONE, TWO, DRAFT = png(10), png(20), png(30)

@@ -6,11 +6,11 @@ import base64
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import ContentRejectedError, ImageEvent, ImageRequest, InvalidRequestError, Text
 from recordings import ABSENT, HOME, Recorded, recorded
+from spoken import httpx
 from ways import WAYS, make
 
 pytestmark = pytest.mark.skipif(not HOME.is_dir(), reason=ABSENT)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-import httpx
 import pytest
 from openai_wire import KEY, asked, call, images_body, of_images, of_responses, response_body
 
@@ -16,6 +15,7 @@ from imagekit import (
 )
 from imagekit.provider import Config, HttpRequest
 from imagekit_openai._account import Account
+from spoken import httpx
 from ways import WAYS, make
 
 BOTH = ["openai-images", "openai-responses"]

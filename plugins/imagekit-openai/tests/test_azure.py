@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -51,6 +50,7 @@ from imagekit.provider import Config
 from imagekit_openai._account import Account
 from imagekit_openai._azure import DOMAINS, located
 from recordings import ABSENT, HOME, recorded
+from spoken import httpx
 from ways import WAYS, make
 
 BOTH = ["openai-images", "openai-responses"]

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import anyio.from_thread
-import httpx
 import httpx2
 import openai
 import pytest
@@ -52,6 +51,7 @@ from imagekit.provider import HttpResponse, ServerSentEvent, sleep
 from imagekit.testing import Played, json_response, play
 from imagekit_openai._jobs import Pace
 from serving import serving
+from spoken import httpx
 
 TOKEN = "a-token-of-ours"
 QUEUED = response_body(status="queued", usage=None, tool_usage=None, background=True)

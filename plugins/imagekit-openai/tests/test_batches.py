@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -64,6 +63,7 @@ from imagekit.server.wire import batches
 from imagekit.testing import Played, json_response, play
 from imagekit_openai import _batches
 from serving import serving
+from spoken import httpx
 from strictly import known
 
 LARGE = png(40) + bytes(_batches.INLINE)

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import httpx2
 import openai
 import pytest
@@ -40,6 +39,7 @@ from imagekit import (
 from imagekit.testing import json_response, play
 from imagekit_openai import _beside
 from serving import serving
+from spoken import httpx
 from strictly import known
 from ways import WAYS, make
 

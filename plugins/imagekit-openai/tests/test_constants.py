@@ -7,7 +7,6 @@ import sys
 from datetime import date
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import httpx
 import pytest
 from openai.types import ImageModel
 from openai.types.image_generate_params import ImageGenerateParamsBase
@@ -17,6 +16,7 @@ from openai_wire import asked, call, images_body, response_body
 import imagekit_openai
 from imagekit_openai import SHUT_DOWN
 from imagekit_openai._models import TABLES, live
+from spoken import httpx
 from ways import make
 
 # What only models had that are gone: the docstrings of the SDK and of OpenAI's guide say so.

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from openai_wire import asked
 from imagekit_openai._expiry import expires
 from recorded import IMAGES
 from recordings import ABSENT, HOME, recorded
+from spoken import httpx
 from ways import make
 
 MADE = datetime(2026, 11, 20, 12, tzinfo=UTC)

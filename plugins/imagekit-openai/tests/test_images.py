@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from openai_wire import (
     BLOCKED,
@@ -54,6 +53,7 @@ from imagekit import (
 from imagekit import UnsupportedRequestError as Unsupported
 from imagekit.provider import HttpResponse, ServerSentEvent
 from imagekit.testing import Played, json_response, play, sse
+from spoken import httpx
 from ways import WAYS, make
 
 STREAMED = [way for way in WAYS if way.endswith("streamed")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from sources import Source
@@ -21,6 +20,7 @@ from imagekit import (
     Timing,
 )
 from recordings import ABSENT, HOME, ROOT, recorded
+from spoken import httpx
 from ways import WAYS, make
 
 PROVIDER = "openai-images"

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +37,7 @@ from imagekit_openai._readings import (
 )
 from recorded import IMAGES, RESPONSES
 from recordings import ABSENT, HOME, recorded
+from spoken import httpx
 from ways import WAYS, make
 
 

@@ -8,7 +8,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from imagekit import (
@@ -23,6 +22,7 @@ from imagekit import (
 )
 from recorded import CUT, IMAGES, LEFT_OUT, RESPONSES, STREAMS
 from recordings import ABSENT, HOME, STAND_IN, Recorded, recorded
+from spoken import httpx
 from ways import WAYS, make
 
 pytestmark = pytest.mark.skipif(not HOME.is_dir(), reason=ABSENT)

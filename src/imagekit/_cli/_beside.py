@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._asked import picture_of, prompt_of
-from ._faults import EXIT_CODES
+from ._faults import EXIT_CODES, dumped
 from ._pictures import as_json, asked, check_base_url, images, several
 from ._words import one_line, size_of
 
@@ -64,7 +64,7 @@ def upload(image: str, **given: Any) -> None:
     with client_of(how) as client:
         found = client.upload(picture, **spoken(how))
     if how.json:
-        click.echo(found.model_dump_json())
+        click.echo(dumped(found.model_dump(mode="json")))
     else:
         _tell(found)
 
@@ -94,7 +94,7 @@ def moderate(prompt: str | None, images: tuple[str, ...], **given: Any) -> int:
     with client_of(how) as client:
         found = client.moderate(said, shown, model=given["model"], **spoken(how))
     if how.json:
-        click.echo(found.model_dump_json())
+        click.echo(dumped(found.model_dump(mode="json")))
     else:
         click.echo("objected to" if found.flagged else "nothing to object to")
         for name in found.categories:

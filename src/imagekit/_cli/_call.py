@@ -13,11 +13,12 @@ import click
 from .._capabilities import Allowed
 from .._client import Client
 from .._errors import ImagekitError
-from .._fields import AskFields, RunFields
+from .._fields import AskFields, RunFields, StreamFields
 from .._image import Image
 from .._jobs import Job
 from .._manifest import Manifest
 from .._meant import request_of
+from .._names import place
 from .._plan import Plan
 from .._request import ImageRequest
 from .._response import ImageResponse
@@ -25,7 +26,7 @@ from .._streams import Stream
 from ._chosen import config
 from ._faults import UNFINISHED, dumped, exit_code, warn
 from ._jobfile import kept
-from ._output import check, given_up, place
+from ._output import check, given_up
 from ._progress import Shown, worth_showing
 from ._report import Report
 from ._results import Destination, Results
@@ -62,7 +63,7 @@ def called(fields: Mapping[str, Any], how: How, destination: Destination) -> int
 
     def make(client: Client, results: Results) -> ImageResponse:
         names, settled = meant(client, request, how)
-        stream = client.stream(settled, **made_by(how))
+        stream = client.stream(settled, **made_by(how, **destination.spooled()))
         results.free = is_free(client, names)
         return _seen(stream, request.n, how, results)
 
@@ -74,7 +75,7 @@ def followed(plan: Plan, how: How, destination: Destination, before: Manifest | 
     """Do what *plan* says, say what came of it, and how it was *before*; returns the exit code."""
 
     def make(client: Client, results: Results) -> ImageResponse:
-        stream = client.stream(plan, **made_by(how, provider=None))
+        stream = client.stream(plan, **made_by(how, provider=None, **destination.spooled()))
         results.free = is_free(client, [one.name for one in (plan, *plan.then)])
         return _seen(stream, plan.request.n, how, results)
 
@@ -87,7 +88,8 @@ def resumed(job: Job, how: How, destination: Destination, *, wait: bool) -> int:
 
     def make(client: Client, results: Results) -> ImageResponse | None:
         if wait:
-            return _seen(client.stream(job, **spoken(how)), job.n, how, results)
+            how_made = cast(StreamFields, {**spoken(how), **destination.spooled()})
+            return _seen(client.stream(job, **how_made), job.n, how, results)
         response = client.poll(job, **spoken(how))
         if response is not None:
             results.put_all(response)

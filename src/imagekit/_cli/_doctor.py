@@ -68,6 +68,7 @@ def _findings(named: str | None) -> Iterator[Finding]:
 
     yield Finding("ok", "python", f"{platform.python_version()}, {platform.system()}")
     yield Finding("ok", "imagekit", version())
+    yield _http()
     if rival := clash():
         yield Finding("broken", "import name", rival)
     yield from _extras()
@@ -87,6 +88,19 @@ def _findings(named: str | None) -> Iterator[Finding]:
         yield from _providers(client)
         if found is not None:
             yield from _profiles(client, found)
+
+
+def _http() -> Finding:
+    """Which HTTP library is spoken, and who says so."""
+    from .._errors import ConfigurationError
+    from .._library import VARIABLE, chosen
+
+    try:
+        library = chosen()
+    except ConfigurationError as error:
+        return Finding("broken", "http", str(error))
+    why = f", as {VARIABLE} says" if os.environ.get(VARIABLE) else ""
+    return Finding("ok", "http", f"{library.name} {library.version}{why}")
 
 
 def _extras() -> Iterator[Finding]:

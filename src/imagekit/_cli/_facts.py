@@ -48,7 +48,8 @@ def every_fact(client: Client, name: str, model: str | None, *, tell: bool) -> d
     able = client.capabilities(model, provider=name)
     facts = {fact: (words, able.source_of(key)) for fact, (key, words) in _facts(able).items()}
     if tell:
-        _show(f"{name}  {able.model or '(no model of its own)'}", facts)
+        model = one_line(able.model or "(no model of its own)")
+        _show(f"{one_line(name)}  {model}", facts)
     said = able.model_dump(mode="json")
     keys = [key for key, _ in _facts(able).values()]
     told = {key: one.model_dump(mode="json") for key in keys if (one := able.source_of(key))}
@@ -95,7 +96,8 @@ def _show(heading: str, facts: Mapping[str, tuple[str, Source | None]]) -> None:
         about = f"{one_line(words)} [{number}]" if number else one_line(words)
         lines = textwrap.wrap(about, max(width - _WIDE - 3, 20), break_on_hyphens=False)
         for place, line in enumerate(lines):
-            click.echo(f"{' ' if place else mark} {'' if place else fact:<{_WIDE}} {line}".rstrip())
+            named = "" if place else one_line(fact)
+            click.echo(f"{' ' if place else mark} {named:<{_WIDE}} {line}".rstrip())
     for source, number in numbers.items():
         click.secho(f"  [{number}] {one_line(str(source))}", dim=True)
     if any(source.patch for source in numbers):

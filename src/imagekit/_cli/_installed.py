@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* in columns, the first of them as a heading."""
+    rows = [[one_line(word) for word in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):
         line = "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True))
@@ -158,7 +159,7 @@ def _live(client: Client, name: str, *, tell: bool) -> dict[str, Any]:
 
 
 def _list(name: str, found: Sequence[ModelInfo]) -> None:
-    click.secho(name, bold=True)
+    click.secho(one_line(name), bold=True)
     for one in sorted(found, key=lambda one: one.id):
         words = [one.owner or "", f"since {one.created:%Y-%m-%d}" if one.created else ""]
         words += [f"ends {one.shuts_down}" if one.shuts_down else ""]
@@ -167,14 +168,15 @@ def _list(name: str, found: Sequence[ModelInfo]) -> None:
 
 
 def _show(name: str, able: Capabilities, lives: Mapping[str, Lifecycle]) -> None:
-    click.secho(f"{name}  {able.model or '(no model of its own)'}", bold=True)
+    model = one_line(able.model or "(no model of its own)")
+    click.secho(f"{one_line(name)}  {model}", bold=True)
     facts = {**basics(able), **{one: str(known) for one, known in sorted(able.parameters.items())}}
     facts["source"] = " ".join(str(word) for word in (able.source, able.as_of) if word)
     for fact, words in facts.items():
         if words:
-            click.echo(f"  {fact:<18} {one_line(words)}")
+            click.echo(f"  {one_line(fact):<18} {one_line(words)}")
     days = {
-        one_line(one): str(life.model_copy(update={"replaced_by": None}))
+        one_line(one): one_line(life.model_copy(update={"replaced_by": None}))
         for one, life in lives.items()
     }
     if set(days.values()) <= {"unknown"}:

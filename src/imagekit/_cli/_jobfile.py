@@ -12,8 +12,8 @@ import click
 
 from .._errors import RequestError
 from .._jobs import Job, job_of
+from .._names import Placed, place
 from ._chosen import config
-from ._output import Placed, place
 
 
 def read(word: str) -> Job:

@@ -152,14 +152,14 @@ def _given_out(submit: Callable[[Client], Job], how: How, given: Mapping[str, An
             warn(f"one picture will not come: {failure.reason}")
     code = 1 if job.failures else 0
     if path is None:
-        click.echo(str(job))
+        click.echo(dumped(job.model_dump(mode="json")))
         return code
     placed = write(job, path, force=given["force"])
     if placed.why:
         warn(placed.why)
     if placed.path is None:
         # What is under way is paid for: better here than nowhere.
-        click.echo(str(job))
+        click.echo(dumped(job.model_dump(mode="json")))
         return 1
     if how.json:
         known = {"ok": not code, "job": str(placed.path), "pictures": job.n}
@@ -184,9 +184,9 @@ def resume(job: str, wait: bool, **given: Any) -> int:
     """Wait for JOB, a file that `submit` or `batch` wrote (- is standard input), and save it."""
     stdout = to_stdout(given)
 
+    from .._names import names
     from ._call import resumed
     from ._jobfile import read
-    from ._output import names
     from ._results import Destination
 
     found = read(job)

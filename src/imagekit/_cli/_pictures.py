@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from .._names import slug
 from ._asked import fields_of, options_of, prompt_of
 from ._chosen import config_option
 from ._faults import EXIT_CODES
 from ._ways import check_ways, several_providers, ways, ways_of
-from ._words import slug
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -203,8 +203,9 @@ def _call(given: Mapping[str, Any], prompt: str | None, stem: str) -> int:
     options = options_of(given["options"])
     fields = fields_of(given, prompt)
 
+    from .._names import names
     from ._call import How, called
-    from ._output import format_of, names
+    from ._output import format_of
     from ._results import Destination
 
     path = None if stdout else given["output"]

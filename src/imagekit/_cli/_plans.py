@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._names import slug
 from ._asked import fields_of, options_of, prompt_of
 from ._chosen import config, config_option
 from ._faults import EXIT_CODES, dumped, fail, hint
@@ -31,7 +32,6 @@ from ._pictures import (
     wanted,
 )
 from ._ways import budget, check_budget, check_ways, spending_of, ways, ways_of
-from ._words import slug
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -103,7 +103,7 @@ def plan(prompt: str | None, stream: bool, **given: Any) -> int:
         settled = meant(client, request, how)[1]
         found = client.plan(settled, provider=how.provider, stream=stream)
     if stdout:
-        click.echo(str(found))
+        click.echo(dumped(found.model_dump(mode="json")))
         return 0
     return _told(found, path, given)
 
@@ -122,7 +122,7 @@ def _out(given: Mapping[str, Any]) -> bool:
 
 
 def _told(found: Plan, path: Path | None, given: Mapping[str, Any]) -> int:
-    from ._output import place
+    from .._names import place
     from ._planned import facts, lines
 
     said: dict[str, Any] = {}
@@ -227,8 +227,8 @@ def _how(
     plan: Plan, given: Mapping[str, Any], stem: str, *, stdout: bool, **more: Any
 ) -> tuple[How, Destination]:
     """How *plan* is done, and where its pictures go."""
+    from .._names import names
     from ._call import How
-    from ._output import names
     from ._results import Destination
 
     path = None if stdout else given["output"]

@@ -133,7 +133,7 @@ class _Shown:
 
     def _row(self, verdict: str, what: str, why: str) -> None:
         mark = click.style(f"{verdict:<14}", fg=_COLOURS.get(verdict, "yellow"))
-        self._say(f"{mark}  {what}" + (f": {why}" if why else ""))
+        self._say(f"{mark}  {scrubbed(what)}" + (f": {scrubbed(why)}" if why else ""))
 
     def _say(self, line: str) -> None:
         if not self._silent:

@@ -140,7 +140,7 @@ def _picture(kept: Kept) -> dict[str, Any]:
         "index": kept.index,
         "path": str(placed.path) if placed.path else None,
         "why": placed.why,
-        "bytes": len(image.data) if image.data is not None else None,
+        "bytes": image.length,
         **image.model_dump(mode="json", exclude={"data", "kind", "echo", "id"}),
     }
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .._events import ImageEvent, ImageFailed, ImageReady, Noticed, PartialImage
 from .._image import Image
 from .._jobs import Job
+from .._names import Names, Placed, place
 from .._response import ImageFailure, ImageResponse, Notice
-from ._output import Names, Placed, hand_over, place
+from .._spool import Loose, held
+from ._output import hand_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,15 @@ class Destination:
 
     def put(self, index: int, image: Image) -> Placed:
         """Put *image* away, which is slot *index*'s picture."""
-        if image.data is None:
+        if image.length is None:
             return Placed(None, f"it was not fetched; it is at {image.url}", bad=True)
         why = None
         if self.stdout and index == 0:
-            why = hand_over(image.data)
+            why = hand_over(image.read())
             if why is None:
                 return Placed(None)
         force = self.force and not self.stdout
-        placed = place(image.data, self.names.path(index, image.media_type), force=force)
+        placed = place(held(image), self.names.path(index, image.media_type), force=force)
         if why is None:
             return placed
         return Placed(placed.path, f"{why}; saved as {str(placed.path)!r}", bad=True)
@@ -38,7 +41,12 @@ class Destination:
     def put_preview(self, index: int, number: int, image: Image) -> Placed:
         """Put the *number*-th preview of slot *index* beside its picture."""
         path = self.names.preview(index, number, image.media_type)
-        return place(image.read(), path, force=self.force and not self.stdout)
+        return place(held(image), path, force=self.force and not self.stdout)
+
+    def spooled(self) -> dict[str, Any]:
+        """What has pictures arrive in files beside their names, as keywords of a call."""
+        folder = self.names.folder
+        return {} if self.stdout or folder is None else {"into": Loose(folder)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Results:
                 self.see(ImageFailed(index=index, failure=slot))
 
     def _preview(self, index: int, image: Image) -> None:
-        if image.data is None:
+        if image.length is None:
             return
         placed = self.destination.put_preview(index, self._counts.get(index, 1), image)
         self.previews.append(placed)

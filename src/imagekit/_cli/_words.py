@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping
 
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTHORIZATION", re.IGNORECASE)
@@ -30,18 +29,6 @@ def scrubbed(text: object, env: Mapping[str, str] = os.environ) -> str:
         if len(value) >= 8 and SECRET.search(name) and not _PLACE.fullmatch(name):
             line = line.replace(value, f"${name}")
     return line
-
-
-def slug(text: str, longest: int = 60) -> str:
-    """A file name from *text*, in whatever script it is written."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
-    name = ""
-    for word in words:
-        longer = f"{name}-{word}" if name else word[:longest]
-        if len(longer) > longest:
-            break
-        name = longer
-    return name or "image"
 
 
 def size_of(count: int) -> str:

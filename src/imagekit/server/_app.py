@@ -47,7 +47,9 @@ class App:
         self, service: Service, access: Access, opened: Callable[[], Store], *, owns_client: bool
     ) -> None:
         self._service, self._owns_client, self._opened = service, owns_client, opened
-        self._router = Router(routes=_endpoints(service), lifespan=self._lifespan)
+        self._router = Router(
+            routes=_endpoints(service), lifespan=self._lifespan, redirect_slashes=False
+        )
         inner: Any = self._router
         if access.origins:
             inner = CORSMiddleware(

@@ -16,6 +16,7 @@ from ._runs import GoneError
 from ._service import refusal_of
 from .wire.headers import standard
 from .wire.refusals import (
+    AMBIGUOUS,
     BUSY,
     SLOW_BODY,
     TOO_LARGE,
@@ -80,6 +81,9 @@ class Guard:
             raise RefusedError(UNKNOWN_HOST)
         if not self._access.welcomes(headers.get("origin")):
             raise RefusedError(UNKNOWN_ORIGIN)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy may believe the one and we the other: then what follows is somebody else's.
+            raise RefusedError(AMBIGUOUS)
         if OPEN.fullmatch(path) or scope["method"] == "OPTIONS":
             return
         if self._inside > self._limits.connections:
@@ -168,7 +172,8 @@ class _Answer:
         try:
             await self.send({"type": "http.response.start", **start})
             await self.send({"type": "http.response.body", "body": body})
-        except GoneError:
+        except Exception:
+            # Also who speaks no HTTP is told nothing: each server refuses that in its own way.
             self._record.known["left"] = True
 
 

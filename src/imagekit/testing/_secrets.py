@@ -230,7 +230,7 @@ def quiet(said: str, what: str, credentials: Mapping[str, str]) -> None:
 
 def _request(request: HttpRequest) -> str:
     """All of *request*, as text."""
-    parts = [part.data.decode("utf-8", "replace") for part in request.parts]
+    parts = [bytes(part.data).decode("utf-8", "replace") for part in request.parts]
     body = (request.body or b"").decode("utf-8", "replace")
     heads = (request.url, dict(request.headers), dict(request.query), request.form, request.json)
     return f"{request!r} {heads} {parts} {body}"

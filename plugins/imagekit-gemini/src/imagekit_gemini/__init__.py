@@ -123,8 +123,8 @@ def encode(request: ImageRequest, model: str, turns: Any, *, stream: bool) -> pr
 
 
 def _part(given: imagekit.ImageInput) -> dict[str, Any]:
-    if given.data is not None:
-        data = base64.b64encode(given.data).decode()
+    if given.blob is not None:
+        data = base64.b64encode(bytes(given.blob)).decode()
         return {"inlineData": {"data": data, "mimeType": given.media_type}}
     uri = given.url or given.file_id or ""
     ending = urlsplit(uri).path.rpartition(".")[2].lower().replace("jpg", "jpeg")

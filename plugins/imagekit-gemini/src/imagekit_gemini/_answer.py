@@ -54,7 +54,8 @@ class Came:
             index = len(self._slots)
             try:
                 found = provider.blob(inline.get("data", ""))
-                if provider.facts(bytes(found)) is None:
+                image = imagekit.Image(data=found)
+                if image.facts is None:
                     raise imagekit.ProtocolError(f"{len(found)} bytes came that are no picture")
             except imagekit.ProtocolError as error:
                 failed = imagekit.ImageFailure(kind="failed", reason=str(error))
@@ -62,7 +63,6 @@ class Came:
                 return
             # The turn is handed back as it came, and has to be JSON until then.
             part = {**part, "inlineData": {**inline, "data": str(found)}}
-            image = imagekit.Image(data=bytes(found))
             draft = imagekit.PartialImage(index=index, step=self._drafts, image=image)
             ready = imagekit.ImageReady(index=index, image=image)
             self._slots += [] if thought else [image]

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from imagekit import ConfigurationError
 from imagekit.provider import Config, Effects, Endpoint, HttpRequest, Key, credential, settings
 
 from ._azure import Azure, Site, is_token, located
 from ._constants import Keeper
+from ._lenient import Read
 
 BASE_URL = "https://api.openai.com/v1"
 NO_AZURE_KEY = (
@@ -24,7 +25,7 @@ NO_AZURE_KEY = (
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
-class Settings(BaseModel):
+class Settings(Read):
     """What can be set beside the key and the base URL.
 
     * `organization`, `project`: whose account pays.

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from imagekit import ConfigurationError, ImageRequest, RequestError, UnsupportedRequestError
 from imagekit.provider import Config, HttpRequest
+
+from ._lenient import Read
 
 Urls: TypeAlias = Literal["v1", "deployments"]
 
@@ -44,7 +46,7 @@ _PATH = re.compile(
 )
 
 
-class Azure(BaseModel):
+class Azure(Read):
     """A resource of Azure OpenAI or Foundry.
 
     * `resource`: its name, and `domain`: what follows it in the host's name.
@@ -151,7 +153,7 @@ class Site:
     def images(self, request: ImageRequest) -> ImageRequest:
         """*request* with the model's name as the Images API takes it here."""
         for one in request.images:
-            if one.media_type not in _INPUTS and one.data is not None:
+            if one.media_type not in _INPUTS and one.blob is not None:
                 raise UnsupportedRequestError(
                     f"Azure edits PNG and JPEG; {one.named} is {one.media_type}"
                 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from imagekit import (
     ConnectionFailedError,
@@ -53,7 +53,7 @@ from ._beside import Id, file_url, is_id, part_of, removed, uploaded
 from ._dialect import Dialect
 from ._images_request import VARIATION, reference
 from ._jobs import MOST, Count, Pace, fetched, looked
-from ._lenient import Said, Wanted, read
+from ._lenient import Read, Said, Wanted, read
 from ._models import IMAGE_MODEL
 from ._notices import emulated
 from ._refusals import envelope, error_from, error_of
@@ -76,7 +76,7 @@ _NAME = "request-"
 _PLACE = re.compile(f"{_NAME}(0|[1-9][0-9]{{0,4}})")
 
 
-class Handle(BaseModel):
+class Handle(Read):
     """From what a batch can be finished: its files, and the pictures of each line."""
 
     batch_id: Id
@@ -92,29 +92,29 @@ class Handle(BaseModel):
         return self
 
 
-class _Wanted(BaseModel):
+class _Wanted(Read):
     n: int
     model: str | None
 
 
-class _Wrong(BaseModel):
+class _Wrong(Read):
     code: Said[str] = None
     line: Said[int] = None
     message: Said[str] = None
     param: Said[str] = None
 
 
-class _Errors(BaseModel):
+class _Errors(Read):
     data: Said[list[Said[_Wrong]]] = None
 
 
-class _Counts(BaseModel):
+class _Counts(Read):
     total: Said[int] = None
     completed: Said[int] = None
     failed: Said[int] = None
 
 
-class _Batch(BaseModel):
+class _Batch(Read):
     id: Said[str] = None
     status: Said[str] = None
     output_file_id: Said[str] = None
@@ -129,14 +129,14 @@ class _Batch(BaseModel):
         return Progress(step=done, total=counts.total or None, message=f"the batch: {self.status}")
 
 
-class _Answer(BaseModel):
+class _Answer(Read):
     status_code: Said[int] = None
     request_id: Said[str] = None
     headers: Said[Mapping[str, Said[str]]] = None
     body: Any = None
 
 
-class _Line(BaseModel):
+class _Line(Read):
     custom_id: Said[str] = None
     response: Said[_Answer] = None
     error: Any = None
@@ -177,7 +177,7 @@ class Batching(Dialect, ABC):
         if self._account.azure is not None:
             raise UnsupportedRequestError("Azure's batches are not known to make pictures")
         given = [found for request in requests for found in _pictures(request)]
-        pictures, size = dict(given), sum(len(one.data or b"") for _, one in given)
+        pictures, size = dict(given), sum(len(one.blob or b"") for _, one in given)
         if size <= INLINE:
             stand_ins = {
                 id: ImageInput(url=reference(one)["image_url"]) for id, one in pictures.items()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from imagekit import (
     ImageInput,
@@ -22,7 +22,7 @@ from imagekit import (
 from imagekit.provider import Effects, HttpRequest, HttpResponse, Part, send
 
 from ._images_request import url
-from ._lenient import Said, read
+from ._lenient import Read, Said, read
 from ._readings import moment
 from ._refusals import error_from
 
@@ -38,7 +38,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Id = Annotated[str, Field(pattern=f"^{_ID.pattern}$")]
 
 
-class _File(BaseModel):
+class _File(Read):
     id: Said[str] = None
     filename: Said[str] = None
     bytes: Said[int] = None
@@ -59,29 +59,29 @@ class _File(BaseModel):
         )
 
 
-class _Files(BaseModel):
+class _Files(Read):
     data: Said[list[Said[_File]]] = None
     has_more: Said[bool] = None
 
 
-class _Model(BaseModel):
+class _Model(Read):
     id: Said[str] = None
     created: Said[float] = None
     owned_by: Said[str] = None
     shutdown_date: Said[date] = None
 
 
-class _Models(BaseModel):
+class _Models(Read):
     data: Said[list[Said[_Model]]] = None
 
 
-class _Result(BaseModel):
+class _Result(Read):
     flagged: Said[bool] = None
     categories: Said[Mapping[str, Said[bool]]] = None
     category_scores: Said[Mapping[str, Said[float]]] = None
 
 
-class _Moderated(BaseModel):
+class _Moderated(Read):
     model: Said[str] = None
     results: Said[list[_Result]] = None
 
@@ -127,7 +127,7 @@ def checked(id: str) -> str:
 def part_of(given: ImageInput) -> Part:
     """A picture as a file to upload: the type of the part is what its bytes are."""
     kind = given.media_type or "application/octet-stream"
-    return Part("file", given.data or b"", given.filename, kind)
+    return Part("file", given.blob or b"", given.filename, kind)
 
 
 class Listing:

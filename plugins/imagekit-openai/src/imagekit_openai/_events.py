@@ -20,7 +20,10 @@ _OURS = re.compile(r"error|(?:image_|response\.).*|.*\.(?:partial_image|complete
 
 def is_stream(answer: HttpResponse) -> bool:
     """Whether *answer* is a stream of events, whatever its content type says."""
-    return answer.streamed or bool(answer.ok and _EVENTS.match(answer.body))
+    if answer.streamed or not answer.ok:
+        return answer.streamed
+    # What begins as JSON does may hold pictures, and is not put together again for a look at it.
+    return answer.head(1) != b"{" and bool(_EVENTS.match(answer.body))
 
 
 class Events:
@@ -62,11 +65,11 @@ class Events:
 
     def _next(self) -> Effects[dict[str, Any] | None]:
         while (raw := (yield from self._receive())) is not None:
-            if raw.data.startswith("[DONE]"):
-                return None
             try:
                 found = raw.json()
             except ProtocolError as error:
+                if raw.data.startswith("[DONE]"):
+                    return None
                 if not _OURS.fullmatch(raw.event):
                     continue
                 if (yield from self._receive()) is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
-
 from imagekit import (
     Image,
     ImageFailure,
@@ -21,13 +19,13 @@ from imagekit.provider import Flow, HttpResponse, emit
 
 from ._events import Events
 from ._expiry import expires
-from ._lenient import Said, Wanted, pictured, read
+from ._lenient import Read, Said, Wanted, pictured, read
 from ._models import IMAGE_MODEL
 from ._readings import SvgTokens, Tokens, moment, served, told, usage
 from ._refusals import envelope, error_from, error_of, failure, filtered
 
 
-class _Datum(BaseModel):
+class _Datum(Read):
     """Theirs to change: only what is read, and nothing of it required."""
 
     b64_json: Any = None
@@ -37,7 +35,7 @@ class _Datum(BaseModel):
     prompt_filter_results: Any = None
 
 
-class _Effective(BaseModel):
+class _Effective(Read):
     """The values that took effect, as the wire echoes them."""
 
     background: Said[str] = None
@@ -98,9 +96,11 @@ def _slot(datum: _Datum, said: _Effective, created: float | None) -> Image | Ima
         inside = None if isinstance(found, Image) else pictured(datum.url, **about)
         found = inside or found
     elif datum.url:
-        data = found.data if isinstance(found, Image) else None
         until = expires(datum.url, moment(created))
-        return Image(data=data, url=datum.url, expires_at=until, **about)
+        where: dict[str, Any] = {"url": datum.url, "expires_at": until}
+        if isinstance(found, Image):
+            return found.model_copy(update=where)
+        return Image(**where, **about)
     stopped = filtered(datum.prompt_filter_results, datum.content_filter_results)
     return found or stopped or ImageFailure(kind="missing", reason="the entry holds no picture")
 

@@ -6,31 +6,32 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from imagekit import ImageInput, ImageRequest, UnsupportedRequestError
 from imagekit.provider import HttpRequest, Part, options
 
+from ._lenient import Read
 from ._models import IMAGE_MODEL
 
 BLOBS = frozenset({"b64_json"})
 VARIATION = "Make a variation of this picture: the same subject and style, drawn anew."
 
 
-class Reasoning(BaseModel):
+class Reasoning(Read):
     """How hard an author thinks."""
 
     effort: str | None = None
 
 
-class Svg(BaseModel):
+class Svg(Read):
     """Who writes an SVG, and how hard it thinks: `{"model": …, "reasoning": {"effort": …}}`."""
 
     model: str | None = None
     reasoning: Reasoning | None = None
 
 
-class Options(BaseModel):
+class Options(Read):
     """What only the Images API knows.
 
     `extra_body` is merged last, unchecked; a null in it leaves a field out.
@@ -99,7 +100,7 @@ def edit(
         raise UnsupportedRequestError("an edit takes one markup, and not a mask beside it")
     if not pictures:
         raise UnsupportedRequestError("an edit needs a picture beside the markup")
-    whole = all(one.data is not None for one in (*pictures, *masks, *markups))
+    whole = all(one.blob is not None for one in (*pictures, *masks, *markups))
     if form_only or (whole and request.moderation is None):
         name = image_field or ("image" if len(pictures) == 1 else "image[]")
         named = [(name, pictures), ("mask", masks), ("markup", markups)]
@@ -163,8 +164,8 @@ def url(given: ImageInput) -> str:
 
 
 def _part(name: str, given: ImageInput) -> Part:
-    if given.data is None:
+    if given.blob is None:
         raise UnsupportedRequestError("this server takes pictures in a form: give bytes or a path")
     # The type of the part decides on the other side, not its bytes: a generic one is refused.
     kind = given.media_type or "application/octet-stream"
-    return Part(name, given.data, given.filename, kind)
+    return Part(name, given.blob, given.filename, kind)

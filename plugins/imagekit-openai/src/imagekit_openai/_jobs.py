@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from imagekit import (
     DeadlineExceededError,
@@ -34,7 +34,7 @@ from imagekit.provider import (
 
 from ._beside import Id, checked, is_id, removed
 from ._events import Events, is_stream
-from ._lenient import Wanted, read
+from ._lenient import Read, Wanted, read
 from ._models import IMAGE_MODEL
 from ._refusals import error_from
 from ._responses_answer import Body, Seen, decode
@@ -63,7 +63,7 @@ class Pace:
         return own if asked is None else min(max(asked, 0.05), 600.0)
 
 
-class Handle(BaseModel):
+class Handle(Read):
     """From what a response can be finished.
 
     `sequence` is the number of the last event that came; one that was not streamed has none.

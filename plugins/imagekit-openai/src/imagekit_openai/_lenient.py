@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    VERSION,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from imagekit import Image, ImageFailure, ProtocolError
 from imagekit.provider import blob
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+# Older ones let a thread meet a class that another one is building.
+_DEFERS = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
+
+
+class Read(BaseModel):
+    """What is read of an answer, a setting or an option.
+
+    Its validator is built when it is first needed, for a program needs few of them.
+    """
+
+    model_config = ConfigDict(defer_build=_DEFERS)
 
 
 def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -51,7 +69,7 @@ def pictured(value: Any, **about: Any) -> Image | ImageFailure | None:
     if value is None:
         return None
     try:
-        data = bytes(blob(value))
+        data = blob(value)
     except ProtocolError as error:
         return ImageFailure(kind="failed", reason=str(error))
     return Image(data=data, **about) if data else None

@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, Field
 
 from imagekit import Usage, UsageItem
 from imagekit.provider import rate_limits as rate_limits
 from imagekit.provider import seconds as seconds
 
-from ._lenient import Said
+from ._lenient import Read, Said
 
 # Modality, detail and count.
 _Part: TypeAlias = tuple[str | None, str | None, int]
 
 
-class Details(BaseModel):
+class Details(Read):
     """How tokens divide, as far as it is said."""
 
     text_tokens: Said[int] = None
@@ -29,14 +29,14 @@ class Details(BaseModel):
     reasoning_tokens: Said[int] = None
 
 
-class Cached(BaseModel):
+class Cached(Read):
     """Which of the input had been kept from an earlier call."""
 
     cached_text_tokens: Said[int] = None
     cached_image_tokens: Said[int] = None
 
 
-class Tokens(BaseModel):
+class Tokens(Read):
     """A usage object; every dialect and every server leaves something out."""
 
     input_tokens: Said[int] = Field(
@@ -52,7 +52,7 @@ class Tokens(BaseModel):
     cached_tokens_details: Said[Cached] = None
 
 
-class SvgTokens(BaseModel):
+class SvgTokens(Read):
     """What the author of an SVG used, beside the picture it drew from."""
 
     model: Said[str] = None

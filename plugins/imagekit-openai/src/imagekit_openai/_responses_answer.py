@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from imagekit import Image, ImageFailure, ImageResponse, Notice, State, Usage
 from imagekit.provider import HttpResponse
 
-from ._lenient import Said, Wanted, pictured
+from ._lenient import Read, Said, Wanted, pictured
 from ._models import IMAGE_MODEL
 from ._readings import SvgTokens, Tokens, moment, served, told, usage
 from ._refusals import envelope, error_of, failure
@@ -22,13 +22,13 @@ CALL = "image_generation_call"
 Key: TypeAlias = int
 
 
-class _Content(BaseModel):
+class _Content(Read):
     type: Said[str] = None
     text: Said[str] = None
     refusal: Said[str] = None
 
 
-class Item(BaseModel):
+class Item(Read):
     """One thing the model put out; only what is read of it."""
 
     id: Said[str] = None
@@ -59,19 +59,19 @@ class Item(BaseModel):
         )
 
 
-class _Conversation(BaseModel):
+class _Conversation(Read):
     id: Said[str] = None
 
 
-class _ToolUsage(BaseModel):
+class _ToolUsage(Read):
     image_gen: Said[Tokens] = None
 
 
-class _Incomplete(BaseModel):
+class _Incomplete(Read):
     reason: Said[str] = None
 
 
-class Body(BaseModel):
+class Body(Read):
     """A response object; only what is read of it."""
 
     id: Said[str] = None
@@ -126,7 +126,7 @@ class Seen:
         """The slot of a picture."""
         key = self._key(id, place)
         before = self.images.get(key)
-        if before and (before.id != id or (id is None and before.data != image.data)):
+        if before and (before.id != id or (id is None and not before.same(image))):
             # Another picture under the same name is another call all the same.
             key = next(self._keys)
             self._ids |= {id: key} if id else {}
@@ -158,7 +158,7 @@ class Seen:
             yield self._ids[item.id]
         found = item.picture()
         for key, image in self.images.items():
-            if image and isinstance(found, Image) and image.data == found.data:
+            if image and isinstance(found, Image) and image.same(found):
                 yield key
         # The last to be believed: an end that leaves items out moves the others up.
         if place in self._places:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from imagekit import ImageRequest, RequestError, State, UnsupportedRequestError
 from imagekit.provider import HttpRequest, options
 
 from ._images_request import VARIATION, Svg, pixels, reference, url
+from ._lenient import Read
 from ._models import CONVERSATION_MODEL, IMAGE_MODEL
 from ._notices import unpreviewed
 
@@ -19,7 +20,7 @@ BLOBS = frozenset({"result", "partial_image_b64"})
 TOOL = "image_generation"
 
 
-class Template(BaseModel):
+class Template(Read):
     """A prompt that the provider keeps: `{"id": …, "version": …, "variables": {…}}`."""
 
     id: str
@@ -27,7 +28,7 @@ class Template(BaseModel):
     variables: Mapping[str, JsonValue] | None = None
 
 
-class Options(BaseModel):
+class Options(Read):
     """What only the Responses API knows.
 
     `extra_body` is merged last, unchecked, and `extra_tool` into the tool; a null in them leaves a

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from imagekit import (
     Image,
     ImageReady,
@@ -18,7 +16,7 @@ from imagekit import (
 from imagekit.provider import Effects, Flow, HttpResponse, emit
 
 from ._events import Events
-from ._lenient import Said, Wanted, pictured, read
+from ._lenient import Read, Said, Wanted, pictured, read
 from ._responses_answer import CALL, Body, Item, Seen, decode
 
 ENDS = frozenset(f"response.{how}" for how in ("completed", "failed", "incomplete", "cancelled"))
@@ -30,7 +28,7 @@ WORDS = {
 }
 
 
-class _Event(BaseModel):
+class _Event(Read):
     type: Said[str] = None
     item_id: Said[str] = None
     output_index: Said[int] = None

@@ -13,7 +13,6 @@ from itertools import combinations
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -25,6 +24,8 @@ from pydantic import (
 
 from imagekit import ConfigurationError, ImagekitError, PluginError
 from imagekit.provider import Config
+
+from ._lenient import Read
 
 # The fields of a request that are one value on the wire.
 Scalar: TypeAlias = Literal[
@@ -56,7 +57,7 @@ def _as_openai() -> JsonValue:
     return {"image_url": URL}
 
 
-class _Table(BaseModel):
+class _Table(Read):
     # A key in the wrong place is not quoted by the error that says so.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -261,11 +262,9 @@ def over(row: Row, config: Config) -> Row:
     return judged({**said, **config.settings}, f"the row of {config.name!r}", ConfigurationError)
 
 
-def set_up(config: Config) -> tuple[Config, Row] | None:
-    """The row that stands in the settings, and what they say beside it; None where none does."""
-    row = config.settings.get("row")
-    if row is None:
-        return None
+def set_up(config: Config) -> tuple[Config, Row]:
+    """The row that stands in the settings, and what they say beside it."""
+    row = config.settings["row"]
     if not isinstance(row, Mapping):
         raise ConfigurationError(f"the row of {config.name!r} is a table, and not one value")
     others = {name: one for name, one in config.settings.items() if name != "row"}

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import (
-    BaseModel,
     Field,
     JsonValue,
     StrictBool,
@@ -21,10 +20,11 @@ from imagekit import ImageInput, ImageRequest, RequestError, UnsupportedRequestE
 from imagekit.provider import HttpRequest, options
 
 from ._images_request import BLOBS, form_of, pixels, url
+from ._lenient import Read
 from ._row import BASE64, FILE, SCALARS, URL, Inputs, OptionType, Row
 
 
-class _Options(BaseModel):
+class _Options(Read):
     """What only this host knows; `extra_body` is merged last, unchecked, nulls leave fields out."""
 
     extra_body: Mapping[str, JsonValue] = Field(default_factory=dict)

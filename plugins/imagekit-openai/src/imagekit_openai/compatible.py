@@ -26,7 +26,6 @@ from imagekit.provider import (
     Source,
     Support,
     Tables,
-    facts,
     hookimpl,
     notice,
     open_stream,
@@ -153,8 +152,8 @@ class CompatibleImages(Listing):
                 slots[place] = ImageFailure(
                     kind="refused", reason="the host refused this picture", stage="output"
                 )
-            elif isinstance(slot, Image) and slot.data and facts(slot.data) is None:
-                slots[place] = _without(slot, len(slot.data))
+            elif isinstance(slot, Image) and slot.length and slot.facts is None:
+                slots[place] = _without(slot, slot.length)
         changes = {
             "slots": tuple(slots),
             "model": request.model or _said(body, "model") or self.row.model,

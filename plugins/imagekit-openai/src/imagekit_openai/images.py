@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagekit import (
     ImageRequest,
@@ -31,8 +31,9 @@ from ._events import is_stream
 from ._images_answer import decode, decoded, stateless, streamed
 from ._lenient import Wanted
 from ._notices import WHOLE, emulated
-from ._row import set_up
-from .compatible import CompatibleImages
+
+if TYPE_CHECKING:
+    from .compatible import CompatibleImages
 
 imagekit_contract = 1
 
@@ -120,6 +121,10 @@ def _svgs(request: ImageRequest) -> list[ImageRequest]:
 @hookimpl
 def imagekit_provider(config: Config) -> OpenAIImages | CompatibleImages:
     """Build the provider: by a row, where the settings have one."""
-    if (found := set_up(config)) is not None:
-        return CompatibleImages(*found)
+    if config.settings.get("row") is not None:
+        # Most do without it, and it takes its time to import.
+        from ._row import set_up
+        from .compatible import CompatibleImages
+
+        return CompatibleImages(*set_up(config))
     return OpenAIImages(Account(config))

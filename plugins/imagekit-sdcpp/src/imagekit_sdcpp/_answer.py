@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 import imagekit as kit
-from imagekit.provider import Effects, HttpResponse, blob, error_class, facts, notice, retry_after
+from imagekit.provider import Effects, HttpResponse, blob, error_class, notice, retry_after
 
 # What it writes into a PNG before JSON that says what made it; in WebP it is the text of XML, and
 # into a JPEG it writes nothing.
@@ -62,13 +62,14 @@ def table(said: Any) -> Mapping[str, Any]:
 
 def _slot(said: Any) -> kit.Image | kit.ImageFailure:
     try:
-        data = bytes(blob(table(said).get("b64_json", "")))
-        if facts(data) is None:
-            raise kit.ProtocolError(f"{len(data)} bytes came that are no picture")
+        found = blob(table(said).get("b64_json", ""))
+        image = kit.Image(data=found)
+        if image.facts is None:
+            raise kit.ProtocolError(f"{len(found)} bytes came that are no picture")
     except kit.ProtocolError as error:
         return kit.ImageFailure(kind="failed", reason=str(error))
-    seed = _recipe(data).get("seed")
-    return kit.Image(data=data, seed=seed if type(seed) is int else None)
+    seed = _recipe(bytes(found)).get("seed")
+    return image.model_copy(update={"seed": seed}) if type(seed) is int else image
 
 
 def _told(slot: kit.Image | kit.ImageFailure) -> dict[str, str | None]:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
+from imagekit import Image as Picture
+from imagekit import RequestError
+
 _SOFTWARE = "imagekit sketch"
 _CLAIM = "imagekit sketch - not a model's work"
 _STEP, _HOLD = 180, 1600
@@ -137,14 +140,12 @@ def decode(data: bytes) -> Image.Image:
     if head.startswith(b"<") and b"<svg" in head:
         raise ValueError("an SVG can't be painted over; give a raster picture")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.format == "EPS":  # Pillow would run an outside program on it
-                raise ValueError("EPS is not a raster picture")
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16-bit greys, which Pillow would clip
-                upright = upright.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
-            return upright.convert("RGBA")
-    except Image.DecompressionBombError as error:
-        raise ValueError("the picture is too large to decode") from error
+        # The core opens it: it knows what may be opened, and how large it may be.
+        upright = ImageOps.exif_transpose(Picture(data=data).to_pil())
+    except RequestError as error:
+        raise ValueError(str(error)) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         raise ValueError("the input is not a picture that can be read") from error
+    if upright.mode.startswith("I"):  # 16-bit greys, which Pillow would clip
+        upright = upright.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
+    return upright.convert("RGBA")

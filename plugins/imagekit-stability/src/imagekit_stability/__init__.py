@@ -29,7 +29,6 @@ from imagekit.provider import (
     Part,
     bearer,
     error_class,
-    facts,
     hookimpl,
     notice,
     options,
@@ -158,7 +157,7 @@ def _parts(request: ImageRequest) -> Iterator[Part]:
     named += [("mask", request.mask.image)] if request.mask else []
     for name, one in named:
         kind = one.media_type or "application/octet-stream"
-        yield Part(name, one.data or b"", one.filename, kind)
+        yield Part(name, one.blob or b"", one.filename, kind)
 
 
 def decoded(answer: HttpResponse, model: str) -> ImageResponse:
@@ -176,11 +175,11 @@ def decoded(answer: HttpResponse, model: str) -> ImageResponse:
     if reason != "SUCCESS":
         failed = ImageFailure(kind="failed", reason=f"it ended in {reason}", code=reason)
         return ImageResponse(slots=(failed,), **about)
-    if facts(answer.body) is None:
-        raise ProtocolError(f"expected a picture, got {answer.media_type or 'nothing'}")
     seed = answer.headers.get("seed", "")
     known = seed.isascii() and seed.isdigit() and len(seed) < 20
-    image = Image(data=answer.body, seed=int(seed) if known else None)
+    image = Image(data=answer.blob, seed=int(seed) if known else None)
+    if image.facts is None:
+        raise ProtocolError(f"expected a picture, got {answer.media_type or 'nothing'}")
     return ImageResponse(slots=(image,), **about)
 
 

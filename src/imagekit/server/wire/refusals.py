@@ -95,6 +95,11 @@ TOO_LARGE = Refusal(
 SLOW_BODY = Refusal(
     408, "The request's body took too long to arrive.", headers=again(), code="request_timeout"
 )
+AMBIGUOUS = Refusal(
+    400,
+    "A request has a content-length or a transfer-encoding, not both.",
+    headers={"connection": "close"},
+)
 UNAUTHORIZED = Refusal(
     401,
     "The token is missing or wrong: send one of this server's as `Authorization: Bearer …`.",

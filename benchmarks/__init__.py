@@ -1,0 +1,1 @@
+"""Ours beside its peers, in one run: `python3 dev.py bench`; see docs/benchmarks.md."""
