@@ -119,7 +119,8 @@ def check(python: Path, *rest: str) -> None:
     run(python, "-m", "ruff", "check", ".")
     run(python, "-m", "ruff", "format", "--check", ".")
     run(python, "-m", "mypy")
-    run(python, "-m", "mypy", "tests/typing_api.py", "examples/console.py", "examples/web/app.py")
+    shown = ("tests/typing_api.py", "examples/console.py", "examples/web/app.py")
+    run(python, "-m", "mypy", *shown, "benchmarks")
     run(python, "-c", "from importlinter.cli import lint_imports_command as run; run()")
     test(python, *(rest or (*SIDE_BY_SIDE, "--cov", "--cov-report=term")))
 

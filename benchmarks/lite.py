@@ -1,5 +1,8 @@
 """LiteLLM, as its documentation shows."""
 
+# It is in an environment of its own.
+# mypy: disable-error-code="import-not-found"
+
 from __future__ import annotations
 
 import os

@@ -20,7 +20,8 @@ TOOL = {"type": "image_generation", "model": MODEL}
 class Official(Client):
     def __init__(self, url: str, library: str = "") -> None:
         super().__init__(url, library)
-        self._client = openai.OpenAI(base_url=url, api_key=KEY)
+        # Its types say of everything that it may be missing.
+        self._client: Any = openai.OpenAI(base_url=url, api_key=KEY)
 
     @cached_property
     def _aclient(self) -> Any:

@@ -72,11 +72,13 @@ def _watched(client: Any, prompt: str, previews: int) -> Iterator[bytes]:
     with client.stream(prompt, partial_images=previews) as stream:
         for event in stream:
             if isinstance(event, imagekit.PartialImage | imagekit.ImageReady):
-                yield event.image.data
+                data: bytes = event.image.data or b""
+                yield data
 
 
 async def _awaited(client: Any, prompt: str, previews: int) -> AsyncIterator[bytes]:
     async with client.stream(prompt, partial_images=previews) as stream:
         async for event in stream:
             if isinstance(event, imagekit.PartialImage | imagekit.ImageReady):
-                yield event.image.data
+                data: bytes = event.image.data or b""
+                yield data

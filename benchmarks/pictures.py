@@ -10,6 +10,8 @@ from hashlib import sha256
 
 SIDE = 1024
 SMALL, USUAL, PREVIEW, UPLOAD, LARGE = 1_000, 1_500_000, 2_000_000, 10_000_000, 24_000_000
+# Longer than what anybody reads or decodes in one go.
+WARM = 300_000
 
 
 @lru_cache(maxsize=8)

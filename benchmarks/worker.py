@@ -13,11 +13,14 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .client import Client, client
+
+T = TypeVar("T")
 
 
 def taken(made: Any) -> int:
@@ -52,13 +55,14 @@ class Worker:
             self._client = client(self.name, self.url)
         return self._client
 
-    def run(self, main: Callable[[], Any]) -> Any:
+    def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Await what *main* makes, on the one event loop of this process."""
         if self._runner is None:
             import asyncio
 
             self._runner = asyncio.Runner()
-        return self._runner.run(main())
+        found: T = self._runner.run(main())
+        return found
 
     def _once(self, verb: str, prompt: str, files: Sequence[str], n: int) -> Any:
         if verb.endswith("edit"):
@@ -205,15 +209,21 @@ class Worker:
             raise AssertionError("one picture was expected")
         return time.perf_counter() - before
 
-    def grown(self, verb: str, prompt: str, files: Sequence[str] = ()) -> float:
-        """Bytes by which this process grew at most, after a warm-up with small pictures."""
+    def grown(self, verb: str, prompt: str, warm: str, files: Sequence[str] = ()) -> float:
+        """Bytes by which the peak of this process is above what it held after a warm-up.
+
+        The warm-up's pictures are as large as *warm* says; of files it has the first one. With
+        files, or a file to save to, it is above the peak of the warm-up: only what grows counts.
+        """
+        self._kept(verb, warm, files[:1])
+        # The peak may be that of an import.
+        _forget()
         for _ in range(3):
-            if not verb.endswith("edit"):
-                self._kept(verb, "1000", files)
-            else:
-                taken(self._once(verb, "1000", files[:1], 1))
-        forgotten = _forget()
-        before = _resident() if forgotten else _peak()
+            self._kept(verb, warm, files[:1])
+        before = _peak()
+        if not files:
+            _forget()
+            before = _resident()
         self._kept(verb, prompt, files)
         return _peak() - before
 
@@ -228,13 +238,10 @@ class Worker:
         return newest
 
 
-def _forget() -> bool:
+def _forget() -> None:
     """Have the system forget the peak so far, where it can."""
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
 
 
 def _status(name: str) -> int:
@@ -245,7 +252,9 @@ def _status(name: str) -> int:
 
 
 def _resident() -> int:
-    return _status("VmRSS")
+    if Path("/proc/self/status").exists():
+        return _status("VmRSS")
+    return _peak()
 
 
 def _peak() -> int:

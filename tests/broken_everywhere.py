@@ -225,10 +225,6 @@ class GivingBack(Streaming):
         return super().decoded(data) if self.given is None else Image(data=self.given)
 
 
-def quoted(error: imagekit.ProviderError, key: str) -> Exception:
-    return type(error)(f"{error}; the key was {key}", status=error.status)
-
-
 def begun(error: imagekit.ProviderError, key: str) -> Exception:
     return type(error)(f"{error}; the key begins with {key[:12]}", status=error.status)
 
@@ -291,7 +287,7 @@ BROKEN: tuple[Broken, ...] = (
     told("two with the key in their body", asking(of_two, in_the_body), KEYS),
     told("an edit that tells of the key", answering(of_edits, told_in_metadata), KEYS),
     told("two that tell of the key", answering(of_two, told_in_its_id), KEYS),
-    told("an edit that fails with the key", failing(of_edits, quoted), KEYS),
+    told("an edit that fails with the key", failing(of_edits, begun), KEYS),
     told("two that fail with the key", failing(of_two, begun), KEYS),
     told("a seed off by one", always(off_by_one), SEED),
     told("seed and n swapped", always(swapped), SEED, MANY),

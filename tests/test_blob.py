@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -72,3 +73,9 @@ def test_a_field_goes_to_json_as_the_text_that_came() -> None:
 def test_a_field_that_holds_no_base64_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError):
         Answer.model_validate({"picture": "no base64!"})
+
+
+def test_a_file_that_was_written_anew_holds_another_picture(tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"a longer one")
+    assert Blob.in_file(path, 3) != Blob.in_file(path, 12)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -637,3 +640,33 @@ def test_fetching_from_home_takes_the_providers_key(driver: Driver) -> None:
     fetched(driver, home, fake, provider="toy", plugins=plugins(toy=Whole()))
     fetched(driver, LINK, fake, provider="toy", plugins=plugins(toy=Whole()))
     assert ["authorization" in request.headers for request in seen] == [True, False]
+
+
+# What a call leaves behind
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No garbage is collected: what is gone went by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_picture_is_gone_as_soon_as_nobody_has_it(n: int) -> None:
+    made = client().generate("x", provider="one", n=n)
+    pictures = [weakref.ref(image) for image in made.images]
+    del made
+    assert [one() for one in pictures] == [None] * n
+
+
+def test_a_second_call_does_not_look_for_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = client()
+    asking.generate("x", provider="one")
+    looked: list[int] = []
+    monkeypatch.setattr("imagekit._plugins._points", lambda: looked.append(1) or [])
+    asking.generate("x", provider="one", model="m")
+    assert not looked

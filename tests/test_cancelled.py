@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +18,81 @@ import reliability
 from imagekit._perform import perform, performed
 from imagekit.provider import HttpRequest, Send
 from proxied import Stub
-from tried import Tried
 
 WAYS = [("asyncio", "task"), ("asyncio", "scope"), ("trio", "scope")]
 
 
 @pytest.mark.parametrize(("backend", "by"), WAYS)
 def test_a_call_that_is_cancelled_leaves_nothing(backend: str, by: str) -> None:
-    names = ["streamed", "split in three", "a large upload"]
-    came = cancelled.turned(backend, by, names, 5)
-    assert came.count > 10
-    assert came.wrong == []
-
-
-def test_a_call_that_is_interrupted_leaves_nothing() -> None:
-    came = cancelled.interrupted(["streamed", "split in three"], 499)
+    came = cancelled.turned(backend, by, ["a large upload", "split, streamed into files"], 11)
     assert came.count > 5
     assert came.wrong == []
 
 
+def test_a_call_that_is_interrupted_leaves_nothing() -> None:
+    came = cancelled.interrupted(["split, streamed into files"], 499)
+    assert came.count > 1
+    assert came.wrong == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that send signals")
+def test_a_call_that_a_signal_strikes_leaves_nothing() -> None:
+    came = cancelled.struck(["split in three"], 6)
+    assert (came.count, came.wrong) == (6, [])
+
+
+def test_who_is_interrupted_while_threads_are_started_sees_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, started = threading.Thread.start, []
+
+    def strikes(self: threading.Thread) -> None:
+        if self.name == "imagekit":
+            if started:
+                raise KeyboardInterrupt
+            started.append(self)
+        start(self)
+
+    with Stub() as stub:
+        monkeypatch.setattr(threading.Thread, "start", strikes)
+        given: dict[str, Any] = cancelled.settings(stub)
+        with imagekit.Client(**given) as client, pytest.raises(KeyboardInterrupt):
+            client.generate("a cat", provider="responses", n=3)
+        assert not [one for one in threading.enumerate() if one.name == "imagekit"]
+
+
+def test_a_with_is_left_between_two_signals() -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def line(frame: Any, event: str, value: Any) -> Any:
+        if event == "line":
+            seen.append(
+                (frame.f_lineno - frame.f_code.co_firstlineno, cancelled.leaves_a_with(frame))
+            )
+        return line
+
+    def held(lock: Any) -> int:
+        with lock:
+            for turn in range(2):
+                if turn:
+                    return turn
+        return 0
+
+    sys.settrace(lambda frame, *_: line if frame.f_code is held.__code__ else None)
+    held(threading.Lock())
+    sys.settrace(None)
+    assert [at for at, leaves in seen if leaves] == [1]
+    assert seen[0] == (1, False)
+
+
 def test_a_stream_that_is_left_leaves_nothing() -> None:
-    came = cancelled.quit_early()
-    assert came.count > 50
+    came = cancelled.quit_early(["split, streamed into files"])
+    assert came.count == 33
     assert came.wrong == []
 
 
 def test_a_signal_and_an_end_of_the_interpreter() -> None:
-    names = ["Ctrl-C, blocking: split in three", "exit amid a split stream that is never closed"]
+    names = ["Ctrl-C, blocking: split in three", "exit in a thread's call: into a file"]
     came = cancelled.processes(names)
     assert (came.count, came.wrong) == (2, [])
 
@@ -122,25 +173,29 @@ def test_a_cancellation_that_a_flow_raises_itself_comes_out() -> None:
 # The table
 
 
-def one_right() -> Tried:
-    return Tried(3)
+CLASSES = """
+import time
+from tried import Tried
+
+def one_right(): return Tried(3)
+def one_wrong(): return Tried(12, [f"trial {turn}" for turn in range(12)])
+def crashes(): raise RuntimeError("it broke")
+def nothing(): return Tried()
+def hangs(): time.sleep(60)
+"""
 
 
-def one_wrong() -> Tried:
-    return Tried(12, [f"trial {turn}" for turn in range(12)])
+@pytest.fixture
+def classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes in a module that is soon imported."""
+    (tmp_path / "some_classes.py").write_text(CLASSES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-def crashes() -> Tried:
-    raise RuntimeError("it broke")
-
-
-def nothing() -> Tried:
-    return Tried()
-
-
+@pytest.mark.usefixtures("classes")
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    every = [(name, f"test_cancelled:{name}") for name in ("one_right", "one_wrong", "crashes")]
-    every += [("nothing", "test_cancelled:nothing")]
+    names = ("one_right", "one_wrong", "crashes", "nothing")
+    every = [(name, f"some_classes:{name}") for name in names]
     assert reliability.main("right", classes=every) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:3] == ["one_right", "3", "0"]
@@ -156,28 +211,20 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert reliability.main("no such class", classes=every) == 1
 
 
-def hangs() -> Tried:
-    import time
-
-    time.sleep(60)
-    return Tried(1)
-
-
+@pytest.mark.usefixtures("classes")
 def test_a_class_that_hangs_is_ended() -> None:
-    came, took = reliability.apart("test_cancelled:hangs", 1.0)
+    came, took = reliability.apart("some_classes:hangs", 0.5)
     assert came.count == 0
     assert "it hangs" in came.wrong[0]
     assert took < 30
 
 
 def test_each_class_is_there() -> None:
-    import importlib
-
     for name, where in reliability.CLASSES:
         module, _, function = where.partition(":")
         assert len(name) <= 66
-        if importlib.util.find_spec(module):
-            assert callable(getattr(importlib.import_module(module), function)), where
+        text = Path(__file__).parent.joinpath(*module.split(".")).with_suffix(".py").read_text()
+        assert re.search(rf"^(def {function}\(|{function} = )", text, re.MULTILINE), where
 
 
 def test_what_is_left_is_said(tmp_path: Path) -> None:
@@ -186,4 +233,5 @@ def test_what_is_left_is_said(tmp_path: Path) -> None:
         assert cancelled.left(stub, cancelled.descriptors() - 2, tmp_path) == "2 descriptors"
         (tmp_path / "a.part").touch()
         assert "a.part" in cancelled.left(stub, cancelled.descriptors(), tmp_path)
+        assert cancelled.left(stub, cancelled.swept(tmp_path), tmp_path) == ""
         assert not cancelled.good(imagekit.ImageResponse(slots=(), model="m"))

@@ -11,7 +11,7 @@ import pytest
 import imagekit
 from imagekit import Completed, ImageResponse, PartialImage, PluginError, Progress
 from imagekit._drive import drive, run
-from imagekit._perform import perform
+from imagekit._perform import BREATH, perform
 from imagekit._scope import Scope
 from imagekit._transport import AsyncTransport, SyncTransport
 from imagekit.provider import (
@@ -805,6 +805,31 @@ def test_a_plugin_is_built_once_for_its_client(driver: Driver) -> None:
 
     driver.call(twice if driver.blocking else again, provider="toy", plugins=found)
     assert plugin.built == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_flow_that_only_speaks_leaves_everybody_else_their_turn(backend: str) -> None:
+    def talk() -> Effects[int]:
+        for _ in range(20 * BREATH):
+            yield from emit(Progress())
+        return turns
+
+    turns = 0
+
+    async def wait() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async def main() -> int:
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            found = await perform(talk(), AsyncTransport())
+            group.cancel_scope.cancel()
+        return found
+
+    assert anyio.run(main, backend=backend) >= 10
 
 
 def _response() -> ImageResponse:

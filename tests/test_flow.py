@@ -134,6 +134,30 @@ def test_gathered_flows_are_transformed_alike() -> None:
     assert [type(effect) for effect in seen] == [Gather, Gather, Sleep, Sleep]
 
 
+def test_a_handler_sees_only_effects_of_the_types_that_it_is_for() -> None:
+    seen: list[Effect] = []
+
+    def watched(effect: Sleep) -> Effects[Any]:
+        seen.append(effect)
+        return (yield effect)
+
+    def flow() -> Effects[tuple[Any, ...]]:
+        yield from sleep(1)
+        return (yield from gather([call(lambda: 42), sleep(2)]))
+
+    assert play(transform(flow(), watched, of=Sleep)).response == (42, None)
+    assert seen == [Sleep(1), Sleep(2)]
+
+
+def test_what_fails_past_a_handler_reaches_the_flow() -> None:
+    def flow() -> Effects[str]:
+        with pytest.raises(ZeroDivisionError):
+            yield from call(lambda: 1 // 0)
+        return "caught"
+
+    assert play(transform(flow(), kept, of=Sleep)).response == "caught"
+
+
 def test_closing_a_transformed_flow_closes_the_flow() -> None:
     ended = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import errno
+import gc
 import json
 import os
 import pickle
@@ -26,9 +27,11 @@ from imagekit import (
     Image,
     ImageFailure,
     PartialImage,
+    ProtocolError,
     RequestError,
     TransportError,
     TruncatedStreamError,
+    _spool,
 )
 from imagekit._blob import PIECE, Memory
 from imagekit._cli._main import cli
@@ -376,6 +379,23 @@ class TestRefused:
         Path("cat.png").write_bytes(b"old")
         generate(driver, Service(PNG), into="cat.png", overwrite=True)
         assert Path("cat.png").read_bytes() == PNG
+
+    def test_one_more_than_asked_for_replaces_nothing(self, driver: Driver, here: Path) -> None:
+        for name in ("cat.png", "cat-2.png"):
+            Path(name).write_bytes(b"old")
+        response = generate(driver, Service(PNG, OTHER), into="cat.png", overwrite=True)
+        assert (Path("cat.png").read_bytes(), Path("cat-2.png").read_bytes()) == (PNG, b"old")
+        assert response[1].data == OTHER
+        assert there(here) == ["cat-2-2.png", "cat-2.png", "cat.png"]
+
+    def test_previews_without_an_end_do_not_fill_the_disk(
+        self, driver: Driver, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_spool, "MOST_LOOSE", 3 * len(PNG))
+        service = Service(events=event("partial") * 9)
+        with pytest.raises(ProtocolError, match=r"pictures of the call are larger than \d+ bytes"):
+            driver.stream("a cat", service, fields={"into": "cat.png"}, **settings())
+        assert there(here) == []
 
     def test_it_is_a_call_s_and_no_client_s(self) -> None:
         with pytest.raises(ConfigurationError, match="no such default: into"):
@@ -738,6 +758,47 @@ def test_memory_hands_its_buffer_over() -> None:
     found = memory.blob()
     memory.drop()
     assert bytes(found) == b"abc"
+
+
+def test_a_call_that_the_interpreters_end_cuts_off_leaves_no_file(here: Path) -> None:
+    spool = Spool(here)
+    spool.sink().write(b"half of a ")
+    spool.sink().blob()
+    assert len(there(here)) == 2
+    assert spool._end.atexit
+    spool._end()
+    assert there(here) == []
+    spool.close()
+
+
+def test_an_interrupt_amid_closing_leaves_no_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strikes(self: Part) -> None:
+        raise KeyboardInterrupt
+
+    spool = Spool(here)
+    part = spool.sink()
+    part.write(b"half of a ")
+    with monkeypatch.context() as patch:
+        patch.setattr(Part, "drop", strikes)
+        with pytest.raises(KeyboardInterrupt):
+            spool.close()
+    assert len(there(here)) == 1
+    del spool
+    gc.collect()
+    assert there(here) == []
+    part.drop()
+
+
+def test_a_call_that_ended_leaves_what_is_somebodys(here: Path) -> None:
+    spool = Spool(here)
+    part = spool.sink()
+    part.write(b"a picture")
+    part.blob().moved(here / "cat.png")
+    spool.close()
+    assert not spool._end.alive
+    assert len(there(here)) == 1
 
 
 def test_the_connection_may_break_amid_a_picture(driver: Driver, here: Path) -> None:

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,14 +26,16 @@ from imagekit import (
     TransportTimeoutError,
     _pool,
     _tls,
+    _transport,
 )
 from imagekit import _library as choosing
+from imagekit._drive import run
 from imagekit._http import HttpRequest
 from imagekit._library import VARIABLE, chosen, library, of
 from imagekit._scope import Scope, current
 from imagekit._transport import AsyncTransport, SyncTransport
-from imagekit.provider import send
-from toys import Driver, Server, answers, streams
+from imagekit.provider import Effects, gather, open_stream, receive, send
+from toys import Act, Driver, Server, Talk, answers, streams
 
 BOTH = {"httpx": httpx, "httpx2": httpx2}
 URL = "https://toy.test/"
@@ -58,6 +61,16 @@ def test_httpx_is_spoken_where_httpx2_is_not(monkeypatch: pytest.MonkeyPatch) ->
     without(monkeypatch, "httpx2")
     monkeypatch.delenv(VARIABLE, raising=False)
     assert (chosen().name, chosen().http, chosen().core.__name__) == ("httpx", httpx, "httpcore")
+
+
+def test_whose_a_transport_is_does_not_hang_on_what_its_class_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Who exports these classes as its own writes its name over theirs; one official SDK does.
+    for one in BOTH.values():
+        monkeypatch.setattr(one.BaseTransport, "__module__", "somebody")
+        kind = type("Own", (one.BaseTransport,), {})
+        assert of(kind()) is library(one.__name__)
 
 
 def without(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
@@ -552,3 +565,84 @@ def test_the_doctor_says_which_it_is(name: str, monkeypatch: pytest.MonkeyPatch)
     assert _http().detail == f"httpx2 {httpx2.__version__}"
     monkeypatch.setenv(VARIABLE, "curl")
     assert (_http().verdict, _http().detail[:12]) == ("broken", "IMAGEKIT_HTT")
+
+
+# A stream gives its connection back
+
+
+def _event(number: int) -> bytes:
+    return b"data: %d\n\n" % number
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def keeps(last: bytes, ends: bytes = b"0\r\n\r\n", gap: float = 0.0) -> Act:
+    """Answer each request of a connection with two events, *last*, and after *gap* its end."""
+
+    def act(talk: Talk) -> None:
+        top = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+        while True:
+            talk.read()
+            said = b"".join(_chunk(one) for one in (_event(1), _event(2), last) if one)
+            talk.connection.sendall(top + b"transfer-encoding: chunked\r\n\r\n" + said)
+            time.sleep(gap)
+            talk.connection.sendall(ends)
+
+    return act
+
+
+def second(url: str) -> Effects[str]:
+    """The second event of a stream, after which nobody listens."""
+    yield from open_stream(HttpRequest("POST", url))
+    yield from receive()
+    event = yield from receive()
+    assert event is not None
+    return event.data
+
+
+def three(url: str) -> Effects[list[str]]:
+    """The same of three streams, one after another."""
+    found = yield from gather([second(url), second(url), second(url)], limit=1)
+    return [str(data) for data in found]
+
+
+@pytest.mark.usefixtures("name")
+@pytest.mark.parametrize(
+    ("act", "connections"),
+    [
+        pytest.param(keeps(b": bye\n\n"), 1, id="at once"),
+        pytest.param(keeps(b": bye\n\n", gap=0.01), 1, id="a moment later"),
+        pytest.param(keeps(b": bye\n\n", ends=b""), 3, id="never"),
+        pytest.param(keeps(b": bye\n\n", ends=b"nonsense\r\n"), 3, id="badly"),
+        pytest.param(keeps(_event(3) * 20_000), 3, id="after too much"),
+    ],
+)
+def test_a_stream_whose_end_comes_soon_leaves_its_connection_to_the_next(
+    server: Server, driver: Driver, act: Act, connections: int
+) -> None:
+    server.does(act)
+    start = time.monotonic()
+    assert driver.do(three(server.url)) == ["2", "2", "2"]
+    assert (server.connections, len(server.seen)) == (connections, 3)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.usefixtures("name")
+def test_the_end_of_a_stream_is_not_waited_for_beyond_the_deadline(
+    server: Server, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_transport, "LAST_WORDS", 30.0)
+    server.does(keeps(b"", ends=b""))
+    start = time.monotonic()
+    assert driver.do(second(server.url), deadline=0.5) == "2"
+    assert time.monotonic() - start < 5
+
+
+def test_a_client_that_is_given_keeps_its_own_time(server: Server, name: str) -> None:
+    server.does(keeps(b": bye\n\n", ends=b""))
+    with library(name).http.Client() as given:
+        start = time.monotonic()
+        assert run(second(server.url), SyncTransport(given), Scope()) == "2"
+        assert time.monotonic() - start < 4

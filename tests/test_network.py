@@ -14,12 +14,15 @@ import pytest
 from imagekit import DeadlineExceededError, ProtocolError, RetryPolicy, TransportError
 from imagekit._http import HttpRequest
 from imagekit._network import (
+    AT_ONCE,
     EARLY,
+    LAST,
     SLICE,
     AsyncGuarded,
     Listening,
     Watched,
     is_public,
+    listeners,
     pinned,
 )
 from imagekit._retried import retried
@@ -316,9 +319,11 @@ class Slow(httpcore.NetworkStream):
         self.timeouts: list[float | None] = []
         self.written: list[int] = []
         self.closed = False
+        self.size = 0
         self.ours, self.theirs = socket.socketpair()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.size = max_bytes
         self.timeouts.append(timeout)
         return b"read"
 
@@ -605,7 +610,9 @@ async def listening(stream: Early) -> Any:
 @pytest.mark.anyio
 async def test_what_comes_during_a_write_is_read_first() -> None:
     stream = await listening(Early(b"HTTP/1.1 401", b" No"))
-    await stream.write(b"x" * (SLICE + 1))
+    async with listeners():
+        await stream.write(b"x" * (SLICE + 1))
+        await stream.write(b"y")
     assert [await stream.read(4), await stream.read(99), await stream.read(99)] == [
         b"HTTP",
         b"/1.1 401 No",
@@ -617,14 +624,16 @@ async def test_what_comes_during_a_write_is_read_first() -> None:
 async def test_a_small_write_listens_to_nothing() -> None:
     inner = Early(b"later")
     stream = await listening(inner)
-    await stream.write(b"x" * SLICE)
+    async with listeners():
+        await stream.write(b"x" * SLICE)
     assert await inner.read(99) == b"later"
 
 
 @pytest.mark.anyio
 async def test_no_more_is_kept_than_an_answers_beginning() -> None:
     inner = Early(b"x" * EARLY, b"the rest")
-    await (await listening(inner)).write(b"x" * (SLICE + 1))
+    async with listeners():
+        await (await listening(inner)).write(b"x" * (SLICE + 1))
     assert await inner.read(99) == b"the rest"
 
 
@@ -632,14 +641,16 @@ async def test_no_more_is_kept_than_an_answers_beginning() -> None:
 async def test_a_write_that_fails_fails_and_what_came_is_kept() -> None:
     stream = await listening(Early(b"HTTP/1.1 401 No", fails=httpcore.WriteError("reset")))
     with pytest.raises(httpcore.WriteError, match="reset"):
-        await stream.write(b"x" * (SLICE + 1))
+        async with listeners():
+            await stream.write(b"x" * (SLICE + 1))
     assert await stream.read(99) == b"HTTP/1.1 401 No"
 
 
 @pytest.mark.anyio
 async def test_an_encrypted_connection_listens_as_well() -> None:
     stream = await (await listening(Early(b"No"))).start_tls(ssl.create_default_context())
-    await stream.write(b"x" * (SLICE + 1))
+    async with listeners():
+        await stream.write(b"x" * (SLICE + 1))
     assert await stream.read(99) == b"No"
     assert stream.get_extra_info("socket") == "socket"
 
@@ -673,5 +684,67 @@ async def test_the_end_of_an_answer_may_come_after_the_write_has_failed() -> Non
 
     stream = await listening(Behind(b"HTTP/1.1 401 No", fails=httpcore.WriteError("reset")))
     with pytest.raises(httpcore.WriteError, match="reset"):
-        await stream.write(b"x" * (SLICE + 1))
+        async with listeners():
+            await stream.write(b"x" * (SLICE + 1))
     assert await stream.read(99) == b"HTTP/1.1 401 No"
+
+
+@pytest.mark.anyio
+async def test_a_small_write_that_fails_waits_for_nothing() -> None:
+    stream = await listening(Early(b"later", fails=httpcore.WriteError("reset")))
+    async with listeners():
+        start = time.monotonic()
+        with pytest.raises(httpcore.WriteError, match="reset"):
+            await stream.write(b"x")
+        assert time.monotonic() - start < LAST
+    assert await stream.read(99) == b"later"
+
+
+@pytest.mark.anyio
+async def test_who_listens_through_many_writes_is_one() -> None:
+    class Counting(Early):
+        """Says nothing, and counts who listens."""
+
+        heard = 0
+
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            self.heard += 1
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    inner = Counting()
+    stream = await listening(inner)
+    async with listeners():
+        for _ in range(5):
+            await stream.write(b"x" * (SLICE + 1))
+    assert inner.heard == 1
+
+
+class Asked(Early):
+    """Notes how much it is asked for."""
+
+    size = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.size = max_bytes
+        return b""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [65536, 2 * AT_ONCE])
+async def test_a_read_asks_for_more_at_once(size: int) -> None:
+    inner = Asked()
+    await (await listening(inner)).read(size)
+    assert inner.size == max(size, AT_ONCE)
+
+
+@pytest.mark.parametrize("size", [65536, 2 * AT_ONCE])
+@pytest.mark.parametrize("called", [False, True], ids=["alone", "in a call"])
+def test_a_blocking_read_asks_for_more_at_once(slow: SlowBackend, size: int, called: bool) -> None:
+    stream = Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
+    token = current.set(Scope() if called else None)
+    try:
+        stream.read(size)
+    finally:
+        current.reset(token)
+    assert slow.stream.size == max(size, AT_ONCE)

@@ -11,6 +11,7 @@ from imagekit import (
     Allowed,
     Capabilities,
     ConnectionFailedError,
+    DeadlineExceededError,
     Image,
     ImageInput,
     ImagekitError,
@@ -284,6 +285,16 @@ class TestInputs:
         error, _ = failed(edit(SIGNED), BYTES_ONLY, HttpResponse(403))
         assert type(error) is RequestError
         assert str(error) == "the input picture at https://cdn.example/otter.png?… answered 403"
+
+    def test_a_url_that_nobody_answers_is_the_requests_fault(self) -> None:
+        error, _ = failed(edit(SIGNED), BYTES_ONLY, ConnectionFailedError("nobody there"))
+        assert type(error) is RequestError
+        assert str(error) == "the input picture at https://cdn.example/otter.png?…: nobody there"
+        assert isinstance(error.__cause__, ConnectionFailedError)
+
+    def test_a_deadline_amid_a_url_stays_one(self) -> None:
+        error, _ = failed(edit(SIGNED), BYTES_ONLY, DeadlineExceededError("no time is left"))
+        assert type(error) is DeadlineExceededError
 
     def test_a_url_that_holds_no_picture_is_an_error(self) -> None:
         error, _ = failed(edit(SIGNED), BYTES_ONLY, HttpResponse(200, {}, b"<html>"))

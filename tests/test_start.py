@@ -41,6 +41,9 @@ NOT_FOR_A_CALL = {
     "hishel",
     "opentelemetry",
     "keyring",
+    "sqlite3",
+    "imagekit._beside",
+    "imagekit._cache",
     "imagekit._cli",
     "imagekit.server",
     "imagekit.testing",
@@ -85,7 +88,8 @@ def test_a_plugin_loads_what_most_do_without_when_it_is_asked_for(steps: list[se
     planned = steps[3]
     assert "imagekit_openai.images" in planned
     assert not {"imagekit_openai.compatible", "imagekit_openai._row"} & planned
-    assert "imagekit_openai.responses" not in planned
+    assert not {"imagekit_openai.responses", "imagekit_openai._responses_answer"} & planned
+    assert not {"imagekit_openai._batches", "imagekit_openai._beside_answer"} & planned
 
 
 def test_a_value_is_built_when_it_is_needed(steps: list[set[str]]) -> None:
@@ -94,3 +98,11 @@ def test_a_value_is_built_when_it_is_needed(steps: list[set[str]]) -> None:
     built = steps[4]
     assert "ImageRequest" in built
     assert ("Manifest" in built) is not DEFERS
+
+
+def test_the_command_line_loads_what_its_command_needs() -> None:
+    program = "import sys, imagekit._cli._main; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not {*HEAVY, "unittest", "socket", "rich", "importlib.metadata"} & {*done.stdout.split()}

@@ -480,9 +480,7 @@ def judged_by_server(url: str, said: list[httpx.Response], came: int) -> list[st
     wrong = [f"{url[:60]!r} was connected to"] if came else []
     for one in said:
         error = one.json().get("error") or {}
-        # A host that nobody knows was looked for; all others are not even that.
-        unknown = (one.status_code, error.get("type")) == (503, "server_error")
-        if error.get("type") != "invalid_request_error" and not unknown:
+        if (one.status_code, error.get("type")) != (400, "invalid_request_error"):
             wrong.append(f"{url[:60]!r}: {one.status_code} {one.text[:200]}")
         if "word@" in one.text or "etc/passwd" in one.text:
             wrong.append(f"{url[:60]!r} is quoted: {one.text[:200]}")

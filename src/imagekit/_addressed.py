@@ -33,9 +33,15 @@ def origin(url: str | SplitResult) -> tuple[str, str, int | None]:
 
 def checked_base(url: str) -> str:
     """*url* as a base URL, or a `ConfigurationError` that says what is wrong with it."""
+    _home(url)
+    return url
+
+
+def _home(url: str) -> tuple[str, str, int | None]:
+    """The origin of the base URL *url*."""
     try:
         parts = urlsplit(url)
-        origin(parts)
+        home = origin(parts)
     except ValueError:
         # Neither is quoted whole: a password may be in it.
         raise ConfigurationError(f"base_url {short_url(url)!r} is no URL") from None
@@ -45,14 +51,15 @@ def checked_base(url: str) -> str:
         raise ConfigurationError(
             f"base_url {short_url(url)!r} must begin with https:// or http:// and a host"
         )
-    return url
+    return home
 
 
 def joined(base_url: str, url: str) -> str:
     """*url*, relative to *base_url* unless it is absolute."""
     try:
         parts = urlsplit(url)
-        origin(parts)
+        if parts.netloc:
+            origin(parts)
     except ValueError:
         # What is quoted of it is no more than may be shown: a password may be in it.
         raise _unasked(url, "which is no URL") from None
@@ -89,13 +96,13 @@ def shown_url(endpoint: Endpoint | None, url: str) -> str:
 def hushed(flow: Effects[T], hush: Hush) -> Effects[T]:
     """*flow*, whose failures say none of the secrets that *hush* knows, whoever put them there."""
 
-    def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Emit) and isinstance(effect.event, ImageFailed):
+    def handle(effect: Emit) -> Effects[Any]:
+        if isinstance(effect.event, ImageFailed):
             effect = Emit(hush.value(effect.event))
         return (yield effect)
 
     try:
-        found = yield from transform(flow, handle)
+        found = yield from transform(flow, handle, of=Emit)
     except ImagekitError as error:
         hush.error(error)
         raise
@@ -110,7 +117,7 @@ def addressed(flow: Effects[T], endpoint: Endpoint | None, hush: Hush | None = N
     A request that leaves the origin goes out bare and marked as a stranger's. *hush* learns what
     is attached.
     """
-    home = origin(checked_base(endpoint.base_url)) if endpoint else None
+    home = _home(endpoint.base_url) if endpoint else None
     hush = hush or Hush()
 
     def authorized(request: HttpRequest) -> Effects[Mapping[str, str]]:

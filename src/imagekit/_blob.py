@@ -99,10 +99,12 @@ class Blob:
             other = Blob.of(other)
         if not isinstance(other, Blob):
             return NotImplemented
-        if self is other or (self._path is not None and self._path == other._path):
+        if self is other:
             return True
         if self._size != other._size:
             return False
+        if self._path is not None and self._path == other._path:
+            return True
         if self._path is None and other._path is None:
             return bytes(self) == bytes(other)
         at = 0

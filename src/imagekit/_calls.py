@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._around import Around, Latest, Ready, named
-from ._cache import cache_of, cached, own_cache
 from ._errors import ImagekitError, RequestError, UnsupportedRequestError
 from ._fallback import Choice, fallen_back, words_of
 from ._fetched import brought
@@ -25,6 +24,11 @@ from ._retried import retried
 from ._split import failure_of
 from ._spool import place_of, spooled, spooled_one
 
+if TYPE_CHECKING:
+    import os
+
+    from ._cache import AsCache, Cache
+
 T = TypeVar("T")
 
 
@@ -36,7 +40,7 @@ class Calls:
         self._around = Around(meaning, spending)
         self.meaning, self.providers = meaning, meaning.providers
         self.purse, self.jobs = self._around.purse, JobCalls(self._around)
-        self._cache = own_cache(spending.cache)
+        self._cache = _own_cache(spending.cache)
 
     def making(
         self,
@@ -149,7 +153,7 @@ class Calls:
     ) -> Ready[ImageResponse]:
         """One provider's making of it, within the budget, or what was kept of it."""
         making = Making.of(self.meaning, how, request, stream=stream)
-        cache = cache_of(how.said.get("cache"), self._cache)
+        cache = _cache_of(how.said.get("cache"), self._cache)
         begun = making.begun() if hasattr(making.maker, "resume") else None
         there = place_of(how.said, request.n, request.prompt, making.request.output_format)
 
@@ -163,6 +167,8 @@ class Calls:
             found = plan or (yield from making.plan())
             flow = made(found)
             if cache is not None and found.complete:
+                from ._cache import cached
+
                 flow = cached(
                     flow,
                     cache,
@@ -278,6 +284,25 @@ class Calls:
         # What the response says of itself is nearer to what happened.
         lacks = {name: fact for name, fact in known.items() if not getattr(response, name)}
         return response.model_copy(update=lacks).with_error(error)
+
+
+# A cache is imported where there is one: most calls have none.
+
+
+def _own_cache(said: AsCache | str | os.PathLike[str] | None) -> Cache | None:
+    if said is None:
+        return None
+    from ._cache import own_cache
+
+    return own_cache(said)
+
+
+def _cache_of(said: AsCache | None, own: Cache | None) -> Cache | None:
+    if said is None:
+        return own
+    from ._cache import cache_of
+
+    return cache_of(said, own)
 
 
 def _verb(given: ImageRequest | None, needs: Sequence[str]) -> str:

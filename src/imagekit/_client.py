@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeGuard, TypeVar, Unpack
 
 from ._around import Ready
-from ._beside import ModelInfo, Moderation, StoredFile
-from ._cache import AsCache
 from ._calls import Calls
 from ._capabilities import Capabilities
 from ._configuration import Named, Setup, settled
@@ -49,6 +47,8 @@ from ._tables import patches
 from ._transport import AsyncTransport, SyncTransport, Timeouts
 
 if TYPE_CHECKING:
+    from ._beside import ModelInfo, Moderation, StoredFile
+    from ._cache import AsCache
     from ._library import AsyncWay, Way
 
 T = TypeVar("T")
@@ -110,6 +110,8 @@ class _Client:
         return self._calls.making(given, fields, needs)
 
     def _deleted(self, kept: Kept, fields: Mapping[str, Any]) -> Ready[None]:
+        from ._beside import StoredFile
+
         match kept:
             case State(provider=provider, payload=payload):
                 return self._calls.jobs.removing(payload, fields, provider)
@@ -221,10 +223,11 @@ class Client(_Client):
     *timeouts* are seconds for connecting and for the next byte. *env* is read in place of
     `os.environ`. *config* is a file of settings; without one it is what `IMAGEKIT_CONFIG` names,
     else the user's own, and with False none. *capabilities* patches what is known of models: a
-    file, a mapping, or False for not even the user's own file. *budget* is what all calls together may cost, *cache*
-    where results are kept (True is the usual place), *images_per_minute* how fast each model is
-    asked. Several names in *provider* are asked in order. Everything else is a default for the
-    calls: the call's own value wins, then the client's, then the environment's, then the file's.
+    file, a mapping, or False for not even the user's own file. *budget* is what all calls together
+    may cost, *cache* where results are kept (True is the usual place), *images_per_minute* how fast
+    each model is asked. Several names in *provider* are asked in order. Everything else is a
+    default for the calls: the call's own value wins, then the client's, then the environment's,
+    then the file's.
 
     Safe to share between threads.
     """

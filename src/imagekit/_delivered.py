@@ -30,9 +30,12 @@ def differences(image: Image, asked: ImageRequest | None = None) -> list[Notice]
     say for certain is told: of a picture that is still a URL nothing, of a transparent picture no
     more than what its format declares.
     """
-    if image.length is None:
-        return []
-    found = image.facts
+    return [] if image.length is None else _differences(image, image.facts, asked)
+
+
+def _differences(
+    image: Image, found: MediaFacts | None, asked: ImageRequest | None
+) -> list[Notice]:
     if found is None:
         wanted = (asked and asked.output_format) or "a picture"
         actual = "of no type we know"
@@ -46,9 +49,11 @@ def compared(image: Image, asked: ImageRequest | None = None) -> Effects[Sequenc
     That needs the pixels, and so Pillow: without it, or of a picture that it cannot read, nothing
     is said of them.
     """
-    said = differences(image, asked)
-    wanted = asked.background if asked is not None else None
+    if image.length is None:
+        return []
     found = image.facts
+    said = _differences(image, found, asked)
+    wanted = asked.background if asked is not None else None
     if wanted not in ("transparent", "opaque") or found is None or not found.alpha:
         return said
     try:

@@ -48,6 +48,7 @@ def drive(
     """
     opened = ExitStack()
     received: Iterator[Received] = iter(())
+    read_on: Callable[[], None] | None = None
     step: Callable[[], Effect] = partial(next, flow)
     grace = GRACE
     try:
@@ -57,6 +58,8 @@ def drive(
                 effect = step()
             except StopIteration as stop:
                 result: T = stop.value
+                if read_on is not None:
+                    read_on()
                 return result
             if scope.over:
                 grace -= 1
@@ -76,9 +79,10 @@ def drive(
                     case Open(request, framing):
                         scope.check()
                         with _entered(scope):
-                            received = iter(())
+                            received, read_on = iter(()), None
                             opened.close()
                             reply, pieces = opened.enter_context(transport.open(request, framing))
+                            read_on = partial(transport.read_on, request, pieces, scope)
                             received = opened.enter_context(
                                 closing(_decoded(pieces, request, framing))
                             )
@@ -224,6 +228,8 @@ def _gathered(
         inner.cancel()
         until = time.monotonic() + PATIENCE
         for thread in threads:
-            # What blocks has been ended; only work that cannot be stopped outlives this.
-            thread.join(timeout=max(0.0, until - time.monotonic()))
+            # What blocks has been ended; only work that cannot be stopped outlives this. Whoever is
+            # interrupted amid the start of a thread cannot wait for it, which finds nothing to do.
+            with suppress(RuntimeError):
+                thread.join(timeout=max(0.0, until - time.monotonic()))
     return tuple(outcomes[index] for index in range(len(gather.flows)))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ._blob import Blob
-from ._errors import ImagekitError, ProtocolError, ProviderError, RequestError
+from ._errors import (
+    DeadlineExceededError,
+    ImagekitError,
+    ProtocolError,
+    ProviderError,
+    RequestError,
+    TransportError,
+)
 from ._flow import Effects, notice, send
 from ._http import HttpRequest
 from ._image import Image, facts_of, short_url
@@ -16,7 +23,9 @@ def fetched(url: str) -> Effects[bytes]:
     """The bytes behind *url*, which a caller gave as an input picture."""
     try:
         answer = yield from send(HttpRequest("GET", url, billable=False, stranger=True))
-    except ProtocolError as error:
+    except DeadlineExceededError:
+        raise
+    except (ProtocolError, TransportError) as error:
         raise RequestError(f"the input picture at {short_url(url)}: {error}") from error
     if not answer.ok:
         raise RequestError(f"the input picture at {short_url(url)} answered {answer.status}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Literal, TextIO, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypedDict
 
-from ._cache import AsCache
 from ._fallback import FallBackOn
 from ._image import InputLike, Mask
 from ._purse import AsBudget
 from ._request import Options, State, Unsupported
+
+if TYPE_CHECKING:
+    from ._cache import AsCache
 
 # What most providers know, for editors to complete; whatever else a provider knows goes as well.
 Size: TypeAlias = (

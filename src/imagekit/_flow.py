@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable, iscoroutine
+from types import UnionType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ._capabilities import Capabilities
@@ -251,10 +252,14 @@ def checkpoint(handle: Mapping[str, Any]) -> Effects[None]:
 
 def transform(
     flow: Effects[T],
-    handle: Callable[[Effect], Effects[Any]],
-    branch: Callable[[], Callable[[Effect], Effects[Any]]] | None = None,
+    handle: Callable[[Any], Effects[Any]],
+    branch: Callable[[], Callable[[Any], Effects[Any]]] | None = None,
+    *,
+    of: type[Effect] | UnionType | None = None,
 ) -> Effects[T]:
     """Run *flow*, letting *handle* decide how each of its effects is performed.
+
+    With *of* it sees the effects of those types only, and the others pass as they are.
 
     Flows inside a `Gather` are transformed alike: each by what *branch* makes for it, where it is
     given, else by *handle* too.
@@ -268,12 +273,15 @@ def transform(
                 return cast(T, stop.value)
             if isinstance(effect, Gather):
                 children = tuple(
-                    transform(inner, branch() if branch else handle, branch)
+                    transform(inner, branch() if branch else handle, branch, of=of)
                     for inner in effect.flows
                 )
                 effect = Gather(children, effect.limit)
             try:
-                reply = yield from handle(effect)
+                if of is None or isinstance(effect, of):
+                    reply = yield from handle(effect)
+                else:
+                    reply = yield effect
             except Exception as error:
                 step = partial(flow.throw, error)
             else:

@@ -192,7 +192,7 @@ class EventDecoder:
         """Note the beginning of a line, or more of it."""
         size = self._line.hold(chunk, start, end)
         # Once, when it is long enough to tell what it is.
-        if self._blobs and size - (end - start) < len(_DATA) < size:
+        if self._blobs and size - (end - start) <= len(_DATA) < size:
             line = self._line.rest()
             if line.startswith(_DATA):
                 self._amid = True

@@ -25,6 +25,8 @@ _OPEN = re.compile(
 )
 _SHORTEST = 8
 _ODD = re.compile(r"[\W_]")
+# What is written in one way wherever it stands.
+_PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
 # Of a picture's bytes that are looked through all the same.
 _LONGEST = 2**16
 
@@ -165,11 +167,12 @@ def _is_picture(answer: HttpResponse) -> bool:
 
 def _spelt(secret: str) -> Iterator[str]:
     """*secret* in each way that an answer, or an error about one, may write it."""
-    quoted = json.dumps(secret)[1:-1]
-    yield from (secret, quoted, quoted.replace("/", "\\/"), secret.replace("\\", "\\\\"))
     # As some servers write whatever is no letter and no digit.
-    yield _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", secret)
-    yield from (quote(secret), quote(secret, safe=""), _base64(secret))
+    yield from (secret, _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", secret), _base64(secret))
+    if not _PLAIN.fullmatch(secret):
+        quoted = json.dumps(secret)[1:-1]
+        yield from (quoted, quoted.replace("/", "\\/"), secret.replace("\\", "\\\\"))
+        yield from (quote(secret), quote(secret, safe=""))
 
 
 def _base64(secret: str) -> str:

@@ -171,13 +171,12 @@ class Begun:
         return self._watching(flow, part)
 
     def _watching(self, flow: Flow, part: _Part) -> Flow:
-        def handle(effect: Effect) -> Effects[Any]:
-            if isinstance(effect, Checkpoint):
-                part.handle = _plain(effect.handle)
+        def handle(effect: Checkpoint) -> Effects[Any]:
+            part.handle = _plain(effect.handle)
             return (yield effect)
 
         try:
-            part.response = yield from transform(flow, handle)
+            part.response = yield from transform(flow, handle, of=Checkpoint)
         except ImagekitError as error:
             # By and by the error of one part may be that of the whole call.
             part.error, part.lost = error, left_by(error, part.n)
@@ -191,7 +190,8 @@ class Begun:
         except ImagekitError as error:
             error.job = self.job
             raise
-        return response.with_job(self.job)
+        job = self.job
+        return response if job is response.job else response.with_job(job)
 
 
 def parted(flow: Flow) -> Effects[Mapping[str, Any] | ImageResponse]:

@@ -81,8 +81,11 @@ def _forced(name: str) -> Library:
 
 def of(given: object) -> Library | None:
     """The library that *given* is of, or None where it is of neither."""
-    for kind in type(given).__mro__:
-        name = kind.__module__.partition(".")[0]
-        if name in _CORES and name in sys.modules:
-            return library(name)
+    # Not by the module that its class names: who exports these classes may put its own name there.
+    for name in _CORES:
+        if sys.modules.get(name) is not None:
+            http = library(name).http
+            kinds = (http.Client, http.AsyncClient, http.BaseTransport, http.AsyncBaseTransport)
+            if isinstance(given, kinds):
+                return library(name)
     return None

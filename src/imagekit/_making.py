@@ -103,7 +103,8 @@ class Making:
             for found in plan.notices if plan else self.notices:
                 yield from notice(found)
             sent = yield from retried(self.ready(asked), self.how.policy)
-            flow = split(sent, self.most, one)
+            alone = self.most is None or sent.n <= self.most
+            flow = one(sent) if alone else split(sent, self.most, one)
             if plan is not None and plan.complete:
                 flow = as_planned(flow, plan, self.endpoint)
             return (yield from paced(flow, pace, asked.n, self.how.policy.patience))

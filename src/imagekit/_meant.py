@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +152,9 @@ class Meaning:
             able = self.providers.capabilities(name, request.model)
             request, notices = _checked(request, able, name)
             options, strange = self.providers.options(request, name)
-        return request.model_copy(update={"options": options}), [*notices, *strange], able
+        if options != request.options:
+            request = request.model_copy(update={"options": options})
+        return request, [*notices, *strange], able
 
     def whose(self, job: Job | Plan, fields: Mapping[str, Any]) -> str:
         """The name here of who does *job*, or a plan: what the call says, else its own."""
@@ -221,7 +222,7 @@ def _limits(how: Mapping[str, Any], policy: RetryPolicy) -> tuple[float | None, 
         raise RequestError(f"deadline is seconds from now, not {deadline!r}")
     if not isinstance(retries, int) or retries < 0:
         raise RequestError(f"retries is how often to try again, not {retries!r}")
-    return deadline, replace(policy, retries=retries)
+    return deadline, policy if retries == policy.retries else replace(policy, retries=retries)
 
 
 def request_of(fields: Mapping[str, Any]) -> ImageRequest:
@@ -237,20 +238,24 @@ def request_of(fields: Mapping[str, Any]) -> ImageRequest:
         raise RequestError(f"{where}: {what}" if where else what) from error
 
 
-@contextmanager
-def free() -> Iterator[None]:
+class free:  # noqa: N801  # as contextlib names its own
     """What goes wrong before anything is sent has cost nothing."""
-    try:
-        yield
-    except ImagekitError as error:
-        error.billed = error.billed or "no"
-        raise
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, ImagekitError):
+            error.billed = error.billed or "no"
 
 
-@contextmanager
-def blaming(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ImagekitError as error:
-        error.provider = error.provider or name
-        raise
+class blaming:  # noqa: N801
+    """What goes wrong says whose it is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, ImagekitError):
+            error.provider = error.provider or self._name

@@ -6,11 +6,13 @@ import ipaddress
 import queue
 import socket
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ._errors import ProtocolError
 from ._library import Library
@@ -19,6 +21,8 @@ from ._scope import Scope, connecting, current, shut_down
 # A write this large goes out in one piece, so that each piece has its own look at the deadline: no
 # more than a socket that can be written to takes at once, for each further try has all the time.
 SLICE = 16384
+# A read asks for so much at once, for each costs as much as the next: a library asks for a quarter.
+AT_ONCE = 2**18
 # What is kept of an answer that comes during a write, and how long its end is waited for.
 EARLY = 65536
 LAST = 0.5
@@ -61,13 +65,13 @@ class _WatchedStream:
         self._inner, self._core = inner, core
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read, under the deadline."""
-        scope = current.get()
+        """Read, under the deadline; it may be more than asked for."""
+        scope, size = current.get(), max(max_bytes, AT_ONCE)
         if scope is None:
-            return bytes(self._inner.read(max_bytes, timeout))
+            return bytes(self._inner.read(size, timeout))
         with scope.ending(self._end):
             left = _left(scope, timeout, self._core.ReadTimeout)
-            return bytes(self._inner.read(max_bytes, left))
+            return bytes(self._inner.read(size, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write, under the deadline."""
@@ -176,6 +180,50 @@ def _is_address(host: str) -> bool:
     return True
 
 
+class _Listener:
+    """A task that adds what comes to *heard*, until it is stopped or that is enough."""
+
+    def __init__(self, inner: Any, heard: bytearray) -> None:
+        self._inner, self._heard = inner, heard
+        self._scope, self._over = anyio.CancelScope(), anyio.Event()
+
+    async def listen(self) -> None:
+        """Listen."""
+        try:
+            # What goes wrong here goes wrong again when the answer is read.
+            with self._scope, suppress(Exception):
+                while len(self._heard) < EARLY and (piece := await self._inner.read(EARLY)):
+                    self._heard += piece
+        finally:
+            self._over.set()
+
+    async def stop(self, patience: float = 0.0) -> None:
+        """Wait until it has ended, which it does in *patience* seconds."""
+        self._scope.deadline = anyio.current_time() + patience
+        await self._over.wait()
+
+
+_listeners: ContextVar[TaskGroup | None] = ContextVar("imagekit_listeners", default=None)
+
+
+@asynccontextmanager
+async def listeners() -> AsyncIterator[None]:
+    """Within it a connection may listen while it writes: one request, with one task for it all."""
+    failed: Exception | None = None
+    async with anyio.create_task_group() as group:
+        token = _listeners.set(group)
+        try:
+            yield
+        except Exception as error:
+            # Past the group, which would wrap it.
+            failed = error
+        finally:
+            _listeners.reset(token)
+            group.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+
+
 class _ListeningStream:
     """An async stream that listens while it writes.
 
@@ -186,39 +234,33 @@ class _ListeningStream:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._heard = bytearray()
+        self._listener: _Listener | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read; what came during a write first."""
+        """Read; what came during a write first. Else it may be more than asked for."""
+        if self._listener is not None:
+            await self._listener.stop()
+            self._listener = None
         if not self._heard:
-            return bytes(await self._inner.read(max_bytes, timeout))
+            return bytes(await self._inner.read(max(max_bytes, AT_ONCE), timeout))
         piece = bytes(self._heard[:max_bytes])
         del self._heard[:max_bytes]
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, and take what comes meanwhile."""
+        """Write; from a large write on, what comes before the next read is taken meanwhile."""
         connecting(False)
-        if len(buffer) <= SLICE:
+        group = _listeners.get()
+        if self._listener is None and group is not None and len(buffer) > SLICE:
+            self._listener = _Listener(self._inner, self._heard)
+            group.start_soon(self._listener.listen)
+        try:
             await self._inner.write(buffer, timeout)
-            return
-        failed: Exception | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._listen)
-            try:
-                await self._inner.write(buffer, timeout)
-                group.cancel_scope.cancel()
-            except Exception as error:
-                # The last of the answer may be a moment behind.
-                failed = error
-                group.cancel_scope.deadline = anyio.current_time() + LAST
-        if failed is not None:
-            raise failed
-
-    async def _listen(self) -> None:
-        # What goes wrong here goes wrong again when the answer is read.
-        with suppress(Exception):
-            while len(self._heard) < EARLY and (piece := await self._inner.read(EARLY)):
-                self._heard += piece
+        except Exception:
+            # The last of the answer may be a moment behind.
+            if self._listener is not None:
+                await self._listener.stop(LAST)
+            raise
 
     async def aclose(self) -> None:
         """Close the connection."""

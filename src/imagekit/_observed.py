@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ._addressed import shown_url
 from ._errors import ImagekitError, PluginError, TransportError
-from ._flow import Effect, Effects, Emit, Open, Receive, Send, transform
+from ._flow import Effects, Emit, Open, Receive, Send, transform
 from ._hookspecs import CallInfo
 from ._http import Endpoint, HttpRequest, HttpResponse
 from ._response import Exchange, HttpInfo, ImageResponse
@@ -92,20 +92,19 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
     def finished(response: ImageResponse | None, error: ImagekitError | None) -> None:
         hook.imagekit_call_finished(call=call, response=response, error=error)
 
-    def watcher() -> Callable[[Effect], Effects[Any]]:
+    def watcher() -> Callable[[Any], Effects[Any]]:
         # Each flow that a call gathers has an opened stream of its own.
         opened: int | None = None
 
-        def handle(effect: Effect) -> Effects[Any]:
+        def handle(effect: Emit | Receive | Send | Open) -> Effects[Any]:
             nonlocal opened
             if isinstance(effect, Emit):
                 hook.imagekit_event_emitted(call=call, event=effect.event)
+                return (yield effect)
             if isinstance(effect, Receive):
                 item = yield effect
                 exchanges.received(opened, item)
                 return item
-            if not isinstance(effect, Send | Open):
-                return (yield effect)
             request = effect.request
             hook.imagekit_request_sent(call=call, request=request)
             response: HttpResponse = yield effect
@@ -118,7 +117,7 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
 
     hook.imagekit_call_started(call=call)
     try:
-        found = yield from transform(flow, watcher(), watcher)
+        found = yield from transform(flow, watcher(), watcher, of=Emit | Receive | Send | Open)
     except ImagekitError as error:
         exchanges.on_error(error)
         finished(None, error)

@@ -248,7 +248,7 @@ def paced(flow: Effects[T], pace: Pace, pictures: int, patience: float = PATIENC
 
 
 def _paced(flow: Effects[T], pace: Pace, share: _Share, patience: float) -> Effects[T]:
-    def handle(effect: Effect) -> Effects[Any]:
+    def handle(effect: Gather | Send | Open) -> Effects[Any]:
         if isinstance(effect, Gather):
             parts = list(share.divided(len(effect.flows))) if effect.flows else []
             flows = zip(effect.flows, parts, strict=True)
@@ -256,7 +256,7 @@ def _paced(flow: Effects[T], pace: Pace, share: _Share, patience: float) -> Effe
             outcomes = yield Gather(children, effect.limit)
             share.left += sum(part.left for part in parts)
             return outcomes
-        if not isinstance(effect, Send | Open) or not effect.request.charges:
+        if not effect.request.charges:
             return (yield effect)
         turn, patient = pace.turn(share.take()), patience
         try:
@@ -278,7 +278,7 @@ def _paced(flow: Effects[T], pace: Pace, share: _Share, patience: float) -> Effe
             share.left += turn.over()
 
     # Those that are gathered are paced by `handle`, which knows how many they are.
-    return (yield from transform(flow, handle, lambda: _as_it_is))
+    return (yield from transform(flow, handle, lambda: _as_it_is, of=Gather | Send | Open))
 
 
 def _as_it_is(effect: Effect) -> Effects[Any]:

@@ -36,10 +36,16 @@ from ._transport import AsyncTransport
 
 T = TypeVar("T")
 Tell = Callable[[ImageEvent], Awaitable[None]]
+# After how many events everybody else has their turn, where nothing else gave it to them.
+BREATH = 8
 
 
 async def nobody(event: ImageEvent) -> None:
     """Whom to tell when nobody watches."""
+
+
+def _passed(until: float) -> bool:
+    return until != math.inf and anyio.current_time() >= until
 
 
 def _boxed(function: Callable[[], Any]) -> list[Any]:
@@ -65,8 +71,9 @@ async def perform(
                 effect = step()
             except StopIteration as stop:
                 result: T = stop.value
+                await doing.read_on()
                 return result
-            if anyio.current_time() >= until:
+            if _passed(until):
                 grace -= 1
                 if not grace:
                     # It was told, and goes on all the same.
@@ -109,19 +116,23 @@ class _Doing:
 
     def __init__(self, transport: AsyncTransport, until: float, tell: Tell) -> None:
         self._transport, self._until, self._tell = transport, until, tell
+        self._spoken = 0
         self._opened = AsyncExitStack()
         self._received: AsyncIterator[Received] | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
 
     async def perform(self, effect: Effect) -> Any:
         match effect:
             case Emit(event):
-                # A flow that only speaks must not keep everybody else from their turn.
-                await anyio.lowlevel.checkpoint()
+                self._spoken += 1
+                if self._spoken % BREATH == 0:
+                    # A flow that only speaks must not keep everybody else from their turn.
+                    await anyio.lowlevel.checkpoint()
                 return await self._tell(event)
             case Gather(flows, limit):
                 return await self._gathered(flows, limit)
         charges = isinstance(effect, Send | Open) and effect.request.charges
-        if anyio.current_time() >= self._until:
+        if _passed(self._until):
             raise DeadlineExceededError("the deadline for the call passed", billed="no")
         if isinstance(effect, Sleep) and anyio.current_time() + effect.seconds > self._until:
             raise too_long(effect.seconds)
@@ -143,9 +154,11 @@ class _Doing:
             case Send(request):
                 return await self._transport.send(request)
             case Open(request, framing):
+                self._pieces = None
                 await self._opened.aclose()
                 opening = self._transport.open(request, framing)
                 response, pieces = await self._opened.enter_async_context(opening)
+                self._pieces = pieces
                 decoding = _decoded(pieces, request, framing)
                 self._received = await self._opened.enter_async_context(aclosing(decoding))
                 return response
@@ -183,6 +196,11 @@ class _Doing:
             for index, flow in enumerate(flows):
                 group.start_soon(one, index, flow)
         return tuple(outcomes)
+
+    async def read_on(self) -> None:
+        """Read the end of the opened stream, where it is there, for the next request's sake."""
+        if self._pieces is not None:
+            await self._transport.read_on(self._pieces, self._until)
 
     async def aclose(self) -> None:
         """Close the opened stream, whatever else is being cancelled."""

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
@@ -170,6 +169,8 @@ def nobody_called(name: str | None, known: tuple[str, ...]) -> ConfigurationErro
 
 def alike(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     """Those of *known* that somebody who says *name* may mean, at most three."""
+    from difflib import get_close_matches
+
     begin = [one for one in known if name and one.startswith(name)]
     near = get_close_matches(name, known, n=3)
     return tuple(dict.fromkeys((*begin, *near)))[:3]

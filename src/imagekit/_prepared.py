@@ -58,19 +58,17 @@ def checked(
             Notice(kind="unsupported", feature=name, detail=detail, wanted=wanted), **{name: None}
         )
 
-    for name in SOFT:
-        wanted = getattr(request, name)
+    said = [(name, wanted) for name in SOFT if (wanted := getattr(request, name)) is not None]
+    for name, wanted in said:
         known = able.supports(name)
-        if wanted is None:
-            continue
         if known == "no":
             drop(name, f"{who} has no {name}")
         elif isinstance(known, Allowed) and not known.allows(wanted):
             drop(name, f"{who}: {name} may be {known}, not {wanted!r}")
-    for name in SOFT:
-        wanted, known = getattr(request, name), able.supports(name)
+    for name, wanted in said:
+        known = able.supports(name)
         # What has just been dropped clashes with nothing.
-        if wanted is None or name in changes or not isinstance(known, Allowed):
+        if name in changes or not isinstance(known, Allowed):
             continue
         if clash := known.clash(wanted, _said(request, changes)):
             drop(name, f"{who}: {name} {wanted!r} goes {clash}")

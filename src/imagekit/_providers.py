@@ -273,6 +273,8 @@ class Providers:
         Those of a family come first, then the provider's, then those of the profile.
         """
         self.provider(name)
+        if not request.options:
+            return {}, []
         known = {*self.names(), *(one.partition("-")[0] for one in self.plugins.names())}
         known |= {family or "" for family in tuple(self._families.values())}
         strange = [

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from . import _verdict
 from ._errors import DeadlineExceededError, ImagekitError, TransportError
-from ._flow import Checkpoint, Effect, Effects, Open, Send, Sleep, notice, transform
+from ._flow import Checkpoint, Effects, Open, Send, Sleep, notice, transform
 from ._http import HttpRequest, HttpResponse
 from ._response import Notice
 from ._verdict import Verdict
@@ -175,20 +175,19 @@ def retried(
                 raise TransportError(f"the request failed on its way: {error!r}") from error
             else:
                 verdict = verdict_on(request, response)
-                asked = retry_after(response.headers)
+                asked = None if response.ok else retry_after(response.headers)
                 if not (yield from again(request, verdict, attempt, asked)):
                     return response
             attempt += 1
 
-    def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Checkpoint):
-            ledger.checkpoint = effect.handle
-        if not isinstance(effect, Send | Open):
-            return (yield effect)
-        return (yield from attempts(effect))
+    def handle(effect: Checkpoint | Send | Open) -> Effects[Any]:
+        if not isinstance(effect, Checkpoint):
+            return (yield from attempts(effect))
+        ledger.checkpoint = effect.handle
+        return (yield effect)
 
     try:
-        return (yield from transform(flow, handle))
+        return (yield from transform(flow, handle, of=Checkpoint | Send | Open))
     except ImagekitError as error:
         ledger.stamp(error)
         raise

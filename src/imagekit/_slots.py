@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ._errors import ImagekitError, PluginError, TransportError, TruncatedStreamError
 from ._events import Completed, ImageFailed, ImageReady, Noticed, PartialImage
-from ._flow import Effect, Effects, Emit, Flow, emit, notice, transform
+from ._flow import Effects, Emit, Flow, emit, transform
 from ._image import Image
 from ._response import ImageFailure, Notice, Slot
 from ._split import Arrived, check_slot, worst
@@ -33,78 +33,17 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
     which is said once for all slots, at the end. Raises only when no slot holds a picture; the
     error's `response` has all the same what had come, the last previews among it.
     """
-    so_far = Arrived()
-    # The pictures as the flow gave them, and those that came for a slot that had ended.
-    shown: list[Image] = []
-    late: list[Image] = []
-    found: dict[Notice, list[int]] = {}
-
-    def handle(effect: Effect) -> Effects[Any]:
-        if not isinstance(effect, Emit):
-            return (yield effect)
-        event = effect.event
-        check_slot(event, n)
-        match event:
-            case Completed():
-                raise PluginError("a flow returns its response; Completed is the core's to say")
-            case Noticed(notice=said) if said in so_far.notices:
-                return None
-            case PartialImage(index=index) if index in so_far.ended:
-                return None
-            case ImageReady(index=index, image=image):
-                if index not in so_far.ended:
-                    shown.append(image)
-                    yield from end(index, image)
-                elif not known(image):
-                    late.append(image)
-                return None
-            case ImageFailed(index=index, failure=failure):
-                if index not in so_far.ended:
-                    yield from end(index, failure)
-                return None
-            case _:
-                pass
-        so_far.see(event)
-        yield Emit(event)
-        return None
-
-    def known(image: Image) -> bool:
-        had = [slot for slot in so_far.ended.values() if isinstance(slot, Image)]
-        return any(_same(image, one) for one in (*shown, *had, *late))
-
-    def end(index: int, slot: Slot) -> Effects[None]:
-        # Notices that come up here take the same way as the flow's own.
-        if isinstance(slot, Image) and slot.length == 0:
-            slot = ImageFailure(kind="missing", reason="the picture that came is empty")
-        if isinstance(slot, Image):
-            slot = yield from transform(fill(slot), handle)
-            so_far.ended[index] = slot
-            yield from emit(ImageReady(index=index, image=slot))
-            for differs in (yield from looked(slot)):
-                found.setdefault(differs, []).append(index)
-        else:
-            slot = so_far.failed(index, slot)
-            so_far.ended[index] = slot
-            yield from emit(ImageFailed(index=index, failure=slot))
-
-    def looked(image: Image) -> Effects[Sequence[Notice]]:
-        try:
-            return (yield from transform(look(image), handle))
-        except Exception as error:
-            log.debug("a picture could not be looked at", exc_info=True)
-            detail = f"the picture is not compared with the request: {error}"
-            return [Notice(kind="incomplete", feature="delivered", detail=detail)]
-
+    ending = _Ending(n, fill, look)
+    so_far = ending.so_far
     try:
-        response = yield from transform(flow, handle)
+        response = yield from transform(flow, ending.handle, of=Emit)
     except ImagekitError as error:
         response = so_far.left_by(error, n)
         if not response.images:
             for index, slot in enumerate(response.slots):
                 if index not in so_far.ended:
-                    yield from end(index, slot)
-            for said in response.notices:
-                yield from transform(notice(said), handle)
+                    yield from ending.end(index, slot)
+            yield from ending.say(response.notices)
             error.response = so_far.left_by(error, n)
             raise
         cut = isinstance(error, TransportError | TruncatedStreamError)
@@ -113,27 +52,9 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
         )
         broken = Notice(kind="incomplete", feature="response", detail=detail)
         response = response.model_copy(update={"notices": (*response.notices, broken)})
-    for said in response.notices:
-        yield from transform(notice(said), handle)
-    slots = response.slots
-    late += [
-        slot
-        for index, slot in enumerate(slots)
-        if index in so_far.ended and isinstance(slot, Image) and not known(slot)
-    ]
-    missing = ImageFailure(kind="missing", reason=f"asked for {n} pictures, got {len(slots)}")
-    count = max(n, len(slots), *(index + 1 for index in so_far.ended), 0)
-    for index in range(count):
-        if index not in so_far.ended:
-            slot = slots[index] if index < len(slots) else missing
-            # What a stream showed in another slot is that slot's, and not this one's too.
-            if slot is missing or any(slot is image for image in shown):
-                slot = late.pop(0) if late else missing
-            yield from end(index, slot)
-    for index, slot in enumerate(late, count):
-        yield from end(index, slot)
-    for differs in _differences(n, so_far.ended, found):
-        yield from transform(notice(differs), handle)
+    yield from ending.say(response.notices)
+    yield from ending.end_all(response.slots)
+    yield from ending.say(_differences(n, so_far.ended, ending.found))
     response = response.model_copy(
         update={
             "slots": tuple(so_far.ended[index] for index in range(len(so_far.ended))),
@@ -149,6 +70,103 @@ def ended(flow: Flow, n: int, fill: Fill, look: Look = unseen) -> Flow:
         cause.response = response
         raise cause
     return response
+
+
+class _Ending:
+    """The slots of one call, as they end.
+
+    No closures: those that know each other would keep the pictures until the garbage is collected.
+    """
+
+    def __init__(self, n: int, fill: Fill, look: Look) -> None:
+        self._n, self._fill, self._look = n, fill, look
+        self.so_far = Arrived()
+        # The pictures as the flow gave them, and those that came for a slot that had ended.
+        self._shown: list[Image] = []
+        self._late: list[Image] = []
+        self.found: dict[Notice, list[int]] = {}
+
+    def handle(self, effect: Emit) -> Effects[Any]:
+        """Take what the flow tells, once."""
+        so_far, event = self.so_far, effect.event
+        check_slot(event, self._n)
+        match event:
+            case Completed():
+                raise PluginError("a flow returns its response; Completed is the core's to say")
+            case Noticed(notice=said) if said in so_far.notices:
+                return None
+            case PartialImage(index=index) if index in so_far.ended:
+                return None
+            case ImageReady(index=index, image=image):
+                if index not in so_far.ended:
+                    self._shown.append(image)
+                    yield from self.end(index, image)
+                elif not self._known(image):
+                    self._late.append(image)
+                return None
+            case ImageFailed(index=index, failure=failure):
+                if index not in so_far.ended:
+                    yield from self.end(index, failure)
+                return None
+            case _:
+                pass
+        so_far.see(event)
+        yield effect
+        return None
+
+    def say(self, notices: Iterable[Notice]) -> Effects[None]:
+        """Tell of *notices* that were not told of yet."""
+        for said in notices:
+            yield from self.handle(Emit(Noticed(notice=said)))
+
+    def end(self, index: int, slot: Slot) -> Effects[None]:
+        """End slot *index*; notices that come up here take the same way as the flow's own."""
+        so_far = self.so_far
+        if isinstance(slot, Image) and slot.length == 0:
+            slot = ImageFailure(kind="missing", reason="the picture that came is empty")
+        if isinstance(slot, Image):
+            if slot.length is None:
+                slot = yield from transform(self._fill(slot), self.handle, of=Emit)
+            so_far.ended[index] = slot
+            yield from emit(ImageReady(index=index, image=slot))
+            for differs in (yield from self._looked(slot)):
+                self.found.setdefault(differs, []).append(index)
+        else:
+            slot = so_far.failed(index, slot)
+            so_far.ended[index] = slot
+            yield from emit(ImageFailed(index=index, failure=slot))
+
+    def end_all(self, slots: Sequence[Slot]) -> Effects[None]:
+        """End those that are left, by the *slots* of the response."""
+        so_far, late = self.so_far, self._late
+        late += [
+            slot
+            for index, slot in enumerate(slots)
+            if index in so_far.ended and isinstance(slot, Image) and not self._known(slot)
+        ]
+        reason = f"asked for {self._n} pictures, got {len(slots)}"
+        count = max(self._n, len(slots), *(index + 1 for index in so_far.ended), 0)
+        for index in range(count):
+            if index not in so_far.ended:
+                slot = slots[index] if index < len(slots) else None
+                # What a stream showed in another slot is that slot's, and not this one's too.
+                if slot is None or any(slot is image for image in self._shown):
+                    slot = late.pop(0) if late else ImageFailure(kind="missing", reason=reason)
+                yield from self.end(index, slot)
+        for index, slot in enumerate(late, count):
+            yield from self.end(index, slot)
+
+    def _known(self, image: Image) -> bool:
+        had = [slot for slot in self.so_far.ended.values() if isinstance(slot, Image)]
+        return any(_same(image, one) for one in (*self._shown, *had, *self._late))
+
+    def _looked(self, image: Image) -> Effects[Sequence[Notice]]:
+        try:
+            return (yield from transform(self._look(image), self.handle, of=Emit))
+        except Exception as error:
+            log.debug("a picture could not be looked at", exc_info=True)
+            detail = f"the picture is not compared with the request: {error}"
+            return [Notice(kind="incomplete", feature="delivered", detail=detail)]
 
 
 def _same(one: Image, other: Image) -> bool:

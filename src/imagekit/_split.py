@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ._errors import Billed, ContentRejectedError, ImagekitError, NoImageError, PluginError
 from ._events import ImageEvent, ImageFailed, ImageReady, Noticed, PartialImage, Text
-from ._flow import Effect, Effects, Emit, Flow, gather, transform
+from ._flow import Effects, Emit, Flow, gather, transform
 from ._image import Image
 from ._request import ImageRequest
 from ._response import CallRecord, Cost, ImageFailure, ImageResponse, Notice, Slot
@@ -97,14 +97,13 @@ def recorded(flow: Flow, n: int) -> Flow:
     """
     arrived = Arrived()
 
-    def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Emit):
-            check_slot(effect.event, n)
-            arrived.see(effect.event)
+    def handle(effect: Emit) -> Effects[Any]:
+        check_slot(effect.event, n)
+        arrived.see(effect.event)
         return (yield effect)
 
     try:
-        response = yield from transform(flow, handle)
+        response = yield from transform(flow, handle, of=Emit)
     except ImagekitError as error:
         error.response = left_by(error, n, arrived)
         raise
@@ -147,7 +146,7 @@ def _noted(
 def _costing(response: ImageResponse) -> ImageResponse:
     """*response*, whose only call cost what the whole did, also where that was found out later."""
     call, *others = response.calls
-    if others or call.cost is not None:
+    if others or call.cost is not None or response.cost is None:
         return response
     return response.model_copy(update={"calls": (call.model_copy(update={"cost": response.cost}),)})
 
@@ -201,10 +200,8 @@ def _part(request: ImageRequest, start: int, count: int) -> ImageRequest:
 
 
 def _shifted(flow: Flow, by: int, count: int) -> Flow:
-    def handle(effect: Effect) -> Effects[Any]:
-        if isinstance(effect, Emit) and isinstance(
-            effect.event, PartialImage | ImageReady | ImageFailed
-        ):
+    def handle(effect: Emit) -> Effects[Any]:
+        if isinstance(effect.event, PartialImage | ImageReady | ImageFailed):
             if effect.event.index >= count:
                 # One more than asked for: its slot is known only when all parts are in.
                 return None
@@ -212,7 +209,7 @@ def _shifted(flow: Flow, by: int, count: int) -> Flow:
             effect = replace(effect, event=moved)
         return (yield effect)
 
-    return (yield from transform(flow, handle))
+    return (yield from transform(flow, handle, of=Emit))
 
 
 def failure_of(error: ImagekitError) -> ImageFailure:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from ._blob import Blob, Memory
-from ._errors import ImagekitError, RequestError
+from ._errors import ImagekitError, ProtocolError, RequestError
 from ._events import ImageFailed, ImageReady
 from ._flow import Effect, Effects, Emit, Flow, Open, Send, call, notice, transform
 from ._image import Image
@@ -25,6 +26,8 @@ from ._names import Names, Placed, is_special, names, place, slug, vacant
 from ._response import ImageFailure, ImageResponse, Notice, Slot
 
 Target: TypeAlias = str | os.PathLike[str]
+# Bytes that one call may write: a stream may show previews without an end.
+MOST_LOOSE = 2 * 2**30
 
 
 class Place(Protocol):
@@ -52,7 +55,9 @@ class Files:
     def put(self, index: int, image: Image) -> Placed:
         """Put slot *index*'s picture to where it belongs."""
         path = self._names.path(index, image.media_type)
-        return place(held(image), path, force=self._overwrite)
+        # More pictures than were asked for have names that nobody meant to give away.
+        force = self._overwrite and index < self._names.n
+        return place(held(image), path, force=force)
 
 
 class Loose:
@@ -101,7 +106,7 @@ class Part:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._blob: Blob | None = None
-        self._size = 0
+        self.size = 0
         self._memory: Memory | None = None
         try:
             self._file = path.open("x+b", buffering=0)
@@ -114,7 +119,7 @@ class Part:
         try:
             while rest and self._memory is None:
                 count = self._file.write(rest)
-                self._size += count
+                self.size += count
                 rest = rest[count:]
         except OSError:
             # They are paid for: what has come makes room, and the picture stays in memory.
@@ -125,7 +130,7 @@ class Part:
     def _rescued(self) -> Memory:
         memory = Memory()
         self._file.seek(0)
-        while piece := self._file.read(self._size):
+        while piece := self._file.read(self.size):
             memory.write(piece)
         self._file.close()
         self._path.unlink(missing_ok=True)
@@ -136,7 +141,7 @@ class Part:
         if self._memory is not None:
             return self._memory.blob()
         self._file.close()
-        self._blob = Blob.in_file(self._path, self._size, loose=True)
+        self._blob = Blob.in_file(self._path, self.size, loose=True)
         return self._blob
 
     def drop(self) -> None:
@@ -145,6 +150,10 @@ class Part:
             self._memory.drop()
             return
         self._file.close()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the file, which may be open, unless it is somebody's by now."""
         if self._blob is None or self._blob.loose:
             self._path.unlink(missing_ok=True)
 
@@ -156,9 +165,14 @@ class Spool:
         self._stem = folder / f"imagekit-{uuid.uuid4().hex[:12]}"
         self._numbers = itertools.count(1)
         self._parts: list[Part] = []
+        # A thread that the end of the interpreter cuts off closes nothing, and whoever is
+        # interrupted amid closing not all.
+        self._end = weakref.finalize(self, _removed, self._parts)
 
     def sink(self) -> Part:
-        """A file for one more picture."""
+        """A file for one more picture; raises `ProtocolError` where they are too many."""
+        if sum(part.size for part in self._parts) > MOST_LOOSE:
+            raise ProtocolError(f"the pictures of the call are larger than {MOST_LOOSE} bytes")
         part = Part(Path(f"{self._stem}-{next(self._numbers)}.part"))
         self._parts.append(part)
         return part
@@ -168,6 +182,13 @@ class Spool:
         for part in self._parts:
             with suppress(OSError):
                 part.drop()
+        self._end.detach()
+
+
+def _removed(parts: Iterable[Part]) -> None:
+    for part in parts:
+        with suppress(OSError):
+            part.remove()
 
 
 def spooled(flow: Flow, there: Place | None, *, whole: bool = False) -> Flow:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -31,10 +31,10 @@ from ._errors import (
 from ._http import Framing, HttpRequest, HttpResponse, Part
 from ._library import Library, chosen, of
 from ._lifting import Body, Lifter
-from ._network import AsyncGuarded, Listening, Watched
+from ._network import SLICE, AsyncGuarded, Listening, Watched, listeners
 from ._pool import AsyncPool, Pool
 from ._reticent import hold_back
-from ._scope import current, reach
+from ._scope import Scope, current, reach
 from ._version import version
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 MOST_BYTES = 256 * 2**20
+# After the last event of a stream its end is read where it comes within so many seconds and bytes,
+# for only then can its connection be used again.
+LAST_WORDS = 0.05
+_MOST_LEFT = 2**16
 _ENCODING = "accept-encoding"
 _WANTED = "http= and downloads= want"
 hold_back()
@@ -520,6 +524,22 @@ class SyncTransport:
         finally:
             response.close()
 
+    def read_on(self, request: HttpRequest, pieces: Iterator[bytes], scope: Scope) -> None:
+        """Read the *pieces* that are left when nobody wants more, if they end at once.
+
+        Only over connections of ours: others know no *scope*.
+        """
+        if self._client(request) not in self._ours:
+            return
+        token = current.set(Scope(scope.shorter(LAST_WORDS)))
+        try:
+            with suppress(Exception):
+                left = _MOST_LEFT
+                while left > 0 and (piece := next(pieces, None)) is not None:
+                    left -= len(piece)
+        finally:
+            current.reset(token)
+
     def close(self) -> None:
         """Close the connections that are ours."""
         for client in self._ours:
@@ -607,7 +627,8 @@ class AsyncTransport:
             # Our own connections tell it by themselves.
             if (far := reach.get()) is not None and client is self._given[request.stranger]:
                 built.extensions["trace"] = far.heard
-            response = await client.send(built, stream=True, follow_redirects=request.stranger)
+            async with listeners() if _is_long(built) else nullcontext():
+                response = await client.send(built, stream=True, follow_redirects=request.stranger)
         pieces = _async_pieces(response, library)
         try:
             if _is_framed(response, framing):
@@ -627,10 +648,24 @@ class AsyncTransport:
                 await _ended(pieces)
                 await response.aclose()
 
+    async def read_on(self, pieces: AsyncIterator[bytes], until: float) -> None:
+        """Read the *pieces* that are left when nobody wants more, if they end at once."""
+        soon = min(until, anyio.current_time() + LAST_WORDS)
+        with suppress(Exception), anyio.CancelScope(deadline=soon):
+            left = _MOST_LEFT
+            while left > 0 and (piece := await anext(pieces, None)) is not None:
+                left -= len(piece)
+
     async def aclose(self) -> None:
         """Close the connections that are ours."""
         for client in self._ours.values():
             await client.aclose()
+
+
+def _is_long(request: httpx.Request) -> bool:
+    """Whether it takes more than one write, so that its answer may come amid them."""
+    size: str = request.headers.get("content-length", "")
+    return size.isdecimal() and int(size) > SLICE
 
 
 async def _ended(pieces: AsyncGenerator[bytes, None]) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from imagekit import AsyncClient, Image, ImageResponse
 from imagekit.provider import call
@@ -296,6 +299,26 @@ def test_an_address_that_there_is_not_has_an_envelope(ask: Ask) -> None:
     answer = ask(app_of(), "GET", "/v2/images")
     assert (answer.status, answer.error["message"]) == (404, "Invalid URL (GET /v2/images)")
     assert ask(app_of(), "GET", GENERATE).error["code"] == "method_not_supported"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (GENERATE, "POST"),
+        ("/healthz", "GET, HEAD"),
+        ("/v1/files", "GET, HEAD, POST"),
+        ("/v1/files/file-1", "DELETE, GET, HEAD"),
+        ("/v1/models/a/b", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("root", ["", "/pictures"])
+def test_a_method_that_there_is_not_says_which_there_are(
+    path: str, allowed: str, root: str
+) -> None:
+    app = Starlette(routes=[Mount(root, app_of())])
+    with TestClient(app) as client:
+        answer = client.put(root + path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 def test_what_fails_here_is_told_in_the_log_and_not_to_the_client(

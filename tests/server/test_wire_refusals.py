@@ -249,9 +249,10 @@ class TestWordsOfOthers:
 
 class TestWhatTheRoutesTurnAway:
     def test_says_which(self) -> None:
-        assert of_http(404, "", "GET", "/v1/x").message == "Invalid URL (GET /v1/x)"
-        assert of_http(405, "", "PUT", "/v1/x").code == "method_not_supported"
-        assert of_http(400, "Bad form.", "PUT", "/v1/x").message == "Bad form."
+        assert of_http(404, "", "GET", "/v1/x", "").message == "Invalid URL (GET /v1/x)"
+        refused = of_http(405, "", "PUT", "/v1/x", "GET, POST")
+        assert (refused.code, refused.headers) == ("method_not_supported", {"allow": "GET, POST"})
+        assert of_http(400, "Bad form.", "PUT", "/v1/x", "GET").message == "Bad form."
 
 
 def test_every_answer_has_the_dialects_headers() -> None:

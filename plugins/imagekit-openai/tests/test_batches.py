@@ -248,7 +248,7 @@ def test_large_pictures_are_uploaded_first_and_each_but_once() -> None:
     script = [line(0, images_body()), None]
     played = batched(*replies, UP, MADE, DONE, OUT, requests=requests, script=script)
     *uploads, jsonl = played.requests[:4]
-    assert {part.data for one in uploads for part in one.parts} == {LARGE, ONE, TWO}
+    assert {bytes(part.data) for one in uploads for part in one.parts} == {LARGE, ONE, TWO}
     assert all(
         one.form
         == (

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import click
@@ -237,6 +234,10 @@ def _offline() -> Iterator[None]:
     def refuse(*given: Any, **also: Any) -> NoReturn:
         raise OSError("it uses the network before anything is asked of it")
 
+    # Mocks bring half of the standard library, which no other command needs.
+    import socket
+    from unittest.mock import patch
+
     with (
         patch.object(socket, "getaddrinfo", refuse),
         patch.object(socket.socket, "connect", refuse),
@@ -294,6 +295,8 @@ def _package(one: Found) -> Iterator[Finding]:
     if one.distribution is None:
         yield Finding("note", "package", "no distribution owns its entry point")
         return
+    from importlib import metadata
+
     found = metadata.distribution(one.distribution)
     about = found.metadata.json
     needs = [line for line in found.requires or () if line.startswith("imagekit")]

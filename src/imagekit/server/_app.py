@@ -12,7 +12,7 @@ from typing import Any
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 
 from .._client import AsyncClient
 from .._configuration import Named
@@ -47,9 +47,8 @@ class App:
         self, service: Service, access: Access, opened: Callable[[], Store], *, owns_client: bool
     ) -> None:
         self._service, self._owns_client, self._opened = service, owns_client, opened
-        self._router = Router(
-            routes=_endpoints(service), lifespan=self._lifespan, redirect_slashes=False
-        )
+        self._routes = _endpoints(service)
+        self._router = Router(routes=self._routes, lifespan=self._lifespan, redirect_slashes=False)
         inner: Any = self._router
         if access.origins:
             inner = CORSMiddleware(
@@ -59,7 +58,7 @@ class App:
                 allow_headers=["*"],
                 expose_headers=["*"],
             )
-        self._guard = Guard(inner, access, service.limits)
+        self._guard = Guard(inner, access, service.limits, self._allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through one lifespan."""
@@ -68,6 +67,11 @@ class App:
         own = {name: value for name, value in scope.items() if name != _HANDLERS}
         own |= {"app": self, "app_root_path": scope.get("root_path", "")}
         await self._guard(own, receive, send)
+
+    def _allowed(self, scope: Scope) -> set[str]:
+        # Each route knows only its own methods.
+        here = [one for one in self._routes if one.matches(scope)[0] is not Match.NONE]
+        return {method for one in here for method in one.methods or ()}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

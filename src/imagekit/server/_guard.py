@@ -35,10 +35,20 @@ _PIECE = 256 * 1024
 
 
 class Guard:
-    """Stands before the routes; *app* sees only what may come in."""
+    """Stands before the routes; *app* sees only what may come in.
 
-    def __init__(self, app: Application, access: Access, limits: Limits) -> None:
+    *allowed* says which methods there are on the path of a request.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        access: Access,
+        limits: Limits,
+        allowed: Callable[[Scope], Iterable[str]],
+    ) -> None:
         self._app, self._access, self._limits = app, access, limits
+        self._allowed = allowed
         self._inside = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +69,9 @@ class Guard:
             body.check(_headers(scope).get("content-length"))
             await self._app(scope, body.receive, answer.send)
         except HTTPException as error:
-            await answer.refuse(of_http(error.status_code, error.detail, scope["method"], path))
+            allowed = ", ".join(sorted(self._allowed(scope)))
+            said = error.status_code, error.detail
+            await answer.refuse(of_http(*said, scope["method"], path, allowed))
         except GoneError:
             record.known["left"] = True
         except Exception as error:

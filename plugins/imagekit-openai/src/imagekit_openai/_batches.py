@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Self
@@ -49,8 +48,8 @@ from imagekit.provider import (
     sleep,
 )
 
+from ._account import Account
 from ._beside import Id, file_url, is_id, part_of, removed, uploaded
-from ._dialect import Dialect
 from ._images_request import VARIATION, reference
 from ._jobs import MOST, Count, Pace, fetched, looked
 from ._lenient import Read, Said, Wanted, read
@@ -161,18 +160,18 @@ class _Found:
         return f"the batch completed {done} requests, and its file answers {self.answered}"
 
 
-class Batching(Dialect, ABC):
-    """A dialect whose requests can be the lines of a batch."""
+class Batches:
+    """The batches of an account: *line* makes a request a line, and *outcome* reads its answer."""
 
-    @abstractmethod
-    def _line(self, request: ImageRequest) -> HttpRequest:
-        """*request*, whose pictures are references, as one request in JSON."""
+    def __init__(
+        self,
+        account: Account,
+        line: Callable[[ImageRequest], HttpRequest],
+        outcome: Callable[[Any, HttpResponse, Wanted], ImageResponse],
+    ) -> None:
+        self._account, self._line, self._read = account, line, outcome
 
-    @abstractmethod
-    def _read(self, body: Any, head: HttpResponse, wanted: Wanted) -> ImageResponse:
-        """What the answer to a line came to."""
-
-    def batch(self, requests: Sequence[ImageRequest]) -> Flow:
+    def begun(self, requests: Sequence[ImageRequest]) -> Flow:
         """Have *requests* answered as one batch, and wait for it."""
         if self._account.azure is not None:
             raise UnsupportedRequestError("Azure's batches are not known to make pictures")
@@ -217,11 +216,11 @@ class Batching(Dialect, ABC):
         )
         return (yield from self._finished(handle))
 
-    def resume(self, handle: Mapping[str, Any]) -> Flow:
+    def resumed(self, handle: Mapping[str, Any]) -> Flow:
         """Wait for a batch."""
         return (yield from self._finished(_handle(handle)))
 
-    def cancel(self, handle: Mapping[str, Any]) -> Effects[None]:
+    def cancelled(self, handle: Mapping[str, Any]) -> Effects[None]:
         """End a batch; one that has ended is left as it is."""
         url = _url(_handle(handle).batch_id)
         batch = read(_Batch, (yield from fetched(HttpRequest("GET", url))).json())
@@ -234,10 +233,8 @@ class Batching(Dialect, ABC):
         if now.status not in OVER:
             raise error_from(answer)
 
-    def delete(self, handle: Mapping[str, Any]) -> Effects[None]:
-        """Delete all files of a batch that has ended, or one file."""
-        if "batch_id" not in handle:
-            return (yield from super().delete(handle))
+    def deleted(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """Delete all files of a batch that has ended."""
         known = _handle(handle)
         answer = yield from send(HttpRequest("GET", _url(known.batch_id)))
         if not answer.ok and answer.status != 404:

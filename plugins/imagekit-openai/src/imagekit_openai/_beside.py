@@ -1,30 +1,31 @@
-"""What both providers keep, list and judge beside pictures: files, models, moderations."""
+"""What both providers keep, list and judge beside pictures: files, models, moderations.
+
+How their answers read is imported when one comes, for most calls are none of these.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from imagekit import (
     ImageInput,
     ImageRequest,
-    ModelInfo,
-    Moderation,
     ProtocolError,
     RequestError,
-    StoredFile,
     UnsupportedRequestError,
 )
 from imagekit.provider import Effects, HttpRequest, HttpResponse, Part, send
 
 from ._images_request import url
-from ._lenient import Read, Said, read
-from ._readings import moment
+from ._lenient import read
 from ._refusals import error_from
+
+if TYPE_CHECKING:
+    from imagekit import ModelInfo, Moderation, StoredFile
 
 # From the types of the official Python SDK 3.52.0 (2026-11-16).
 MODERATION_MODEL = "omni-moderation-latest"
@@ -38,54 +39,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Id = Annotated[str, Field(pattern=f"^{_ID.pattern}$")]
 
 
-class _File(Read):
-    id: Said[str] = None
-    filename: Said[str] = None
-    bytes: Said[int] = None
-    purpose: Said[str] = None
-    created_at: Said[float] = None
-    expires_at: Said[float] = None
-
-    def stored(self) -> StoredFile | None:
-        if not self.id:
-            return None
-        return StoredFile(
-            id=self.id,
-            name=self.filename,
-            size=self.bytes,
-            purpose=self.purpose,
-            created=moment(self.created_at),
-            expires_at=moment(self.expires_at),
-        )
-
-
-class _Files(Read):
-    data: Said[list[Said[_File]]] = None
-    has_more: Said[bool] = None
-
-
-class _Model(Read):
-    id: Said[str] = None
-    created: Said[float] = None
-    owned_by: Said[str] = None
-    shutdown_date: Said[date] = None
-
-
-class _Models(Read):
-    data: Said[list[Said[_Model]]] = None
-
-
-class _Result(Read):
-    flagged: Said[bool] = None
-    categories: Said[Mapping[str, Said[bool]]] = None
-    category_scores: Said[Mapping[str, Said[float]]] = None
-
-
-class _Moderated(Read):
-    model: Said[str] = None
-    results: Said[list[_Result]] = None
-
-
 def uploaded(part: Part, purpose: str, *, expires: bool = False) -> Effects[StoredFile]:
     """Give the other side a file; with *expires*, for as long as a job may take at most."""
     form = [("purpose", purpose)]
@@ -94,7 +47,9 @@ def uploaded(part: Part, purpose: str, *, expires: bool = False) -> Effects[Stor
     # Keeping a file is not charged. Repeated, an upload whose answer was lost leaves at worst a
     # second copy, as it would if the caller did it again.
     asked = HttpRequest("POST", "/files", form=tuple(form), parts=(part,), billable=False)
-    stored = read(_File, (yield from _answered(asked)).json()).stored()
+    from ._beside_answer import File
+
+    stored = read(File, (yield from _answered(asked)).json()).stored()
     if stored is None or not is_id(stored.id):
         raise ProtocolError("the answer to an upload names no file", billed="no")
     return stored
@@ -135,17 +90,10 @@ class Listing:
 
     def list_models(self) -> Effects[tuple[ModelInfo, ...]]:
         """The models that the account may use, those that make no pictures among them."""
-        body = read(_Models, (yield from _answered(_get("/models"))).json())
-        return tuple(
-            ModelInfo(
-                id=one.id,
-                created=moment(one.created),
-                owner=one.owned_by,
-                shuts_down=one.shutdown_date,
-            )
-            for one in body.data or ()
-            if one and one.id
-        )
+        from ._beside_answer import Models
+
+        body = read(Models, (yield from _answered(_get("/models"))).json())
+        return tuple(info for one in body.data or () if one and (info := one.info()))
 
 
 class Beside(Listing):
@@ -157,10 +105,12 @@ class Beside(Listing):
 
     def list_files(self) -> Effects[tuple[StoredFile, ...]]:
         """All files of the account, pictures or not."""
+        from ._beside_answer import Files
+
         found: dict[str, StoredFile] = {}
         after: dict[str, str] = {}
         for _ in range(PAGES):
-            page = read(_Files, (yield from _answered(_get("/files", after))).json())
+            page = read(Files, (yield from _answered(_get("/files", after))).json())
             files = [file for one in page.data or () if one and (file := one.stored())]
             new = {file.id: file for file in files if file.id not in found}
             found |= new
@@ -172,16 +122,18 @@ class Beside(Listing):
     def moderate(self, request: ImageRequest) -> Effects[Moderation]:
         """What the rules say of a prompt, of pictures, or of both together."""
         content = list(_content(request))
+        from ._beside_answer import Moderated, moderation
+
         wire = {
             "model": request.model or MODERATION_MODEL,
             "input": content if request.images else request.prompt,
         }
         # It is free of charge (OpenAI's moderation guide, 2026-05-02).
         asked = HttpRequest("POST", "/moderations", json=wire, billable=False)
-        body = read(_Moderated, (yield from _answered(asked)).json())
+        body = read(Moderated, (yield from _answered(asked)).json())
         if not body.results or any(one.flagged is None for one in body.results):
             raise ProtocolError("the moderation does not say whether anything is flagged")
-        return _moderation(body, body.results)
+        return moderation(body, body.results)
 
     def delete(self, handle: Mapping[str, Any]) -> Effects[None]:
         """Delete a file."""
@@ -210,21 +162,3 @@ def _content(request: ImageRequest) -> Iterator[dict[str, Any]]:
                 "a moderation takes pictures as bytes or URLs, and no file that is kept"
             )
         yield {"type": "image_url", "image_url": {"url": url(given)}}
-
-
-def _moderation(body: _Moderated, results: list[_Result]) -> Moderation:
-    """All results as one: flagged where any is, with the highest score of each category."""
-    categories: dict[str, None] = {}
-    scores: dict[str, float] = {}
-    for one in results:
-        named = one.categories or {}
-        categories |= {name: None for name, objected in named.items() if objected}
-        for name, score in (one.category_scores or {}).items():
-            if score is not None:
-                scores[name] = max(score, scores.get(name, score))
-    return Moderation(
-        flagged=any(one.flagged for one in results),
-        categories=tuple(categories),
-        scores=scores,
-        model=body.model,
-    )

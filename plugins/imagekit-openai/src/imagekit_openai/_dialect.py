@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from imagekit import ImageRequest
-from imagekit.provider import Capabilities, Effects, notice
+from imagekit import ImageRequest, ImageResponse
+from imagekit.provider import Capabilities, Effects, Flow, HttpRequest, HttpResponse, notice
 
 from ._account import Account
 from ._beside import Beside
+from ._lenient import Wanted
 from ._models import IMAGE_MODEL, TABLES, live
 from ._notices import unpreviewed
 from ._refusals import judge
 
+if TYPE_CHECKING:
+    from ._batches import Batches
 
-class Dialect(Beside):
+
+class Dialect(Beside, ABC):
     """One of OpenAI's image APIs, at OpenAI or at a server that speaks it."""
 
     family = "openai"
@@ -53,6 +59,39 @@ class Dialect(Beside):
                 **own,
             }
         )
+
+    @abstractmethod
+    def _line(self, request: ImageRequest) -> HttpRequest:
+        """*request*, whose pictures are references, as one request in JSON."""
+
+    @abstractmethod
+    def _read(self, body: Any, head: HttpResponse, wanted: Wanted) -> ImageResponse:
+        """What the answer to a line of a batch came to."""
+
+    @property
+    def _batches(self) -> Batches:
+        # Most do without them, and they take their time to import.
+        from ._batches import Batches
+
+        return Batches(self._account, self._line, self._read)
+
+    def batch(self, requests: Sequence[ImageRequest]) -> Flow:
+        """Have *requests* answered as one batch, and wait for it."""
+        return (yield from self._batches.begun(requests))
+
+    def resume(self, handle: Mapping[str, Any]) -> Flow:
+        """Wait for a batch."""
+        return (yield from self._batches.resumed(handle))
+
+    def cancel(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """End a batch; one that has ended is left as it is."""
+        return (yield from self._batches.cancelled(handle))
+
+    def delete(self, handle: Mapping[str, Any]) -> Effects[None]:
+        """Delete all files of a batch that has ended, or one file."""
+        if "batch_id" in handle:
+            return (yield from self._batches.deleted(handle))
+        return (yield from super().delete(handle))
 
     def _meant(self, request: ImageRequest) -> ImageRequest:
         """*request* with the model that it means, where there is no default."""

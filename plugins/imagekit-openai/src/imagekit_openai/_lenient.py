@@ -8,10 +8,10 @@ from pydantic import (
     VERSION,
     BaseModel,
     ConfigDict,
+    GetCoreSchemaHandler,
     ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
 )
+from pydantic_core import core_schema
 
 from imagekit import Image, ImageFailure, ProtocolError
 from imagekit.provider import blob
@@ -31,15 +31,17 @@ class Read(BaseModel):
     model_config = ConfigDict(defer_build=_DEFERS)
 
 
-def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
+class _OrNone:
+    """What cannot be read is None."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.with_default_schema(handler(source), default=None, on_error="default")
 
 
 # A field of theirs: None where it is absent, null, or not what it used to be.
-Said: TypeAlias = Annotated[T | None, WrapValidator(_or_none)]
+Said: TypeAlias = Annotated[T | None, _OrNone()]
 
 
 class Wanted(Protocol):

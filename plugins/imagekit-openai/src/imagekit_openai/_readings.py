@@ -36,6 +36,9 @@ class Cached(Read):
     cached_image_tokens: Said[int] = None
 
 
+_NO_DETAILS, _NOTHING_CACHED = Details(), Cached()
+
+
 class Tokens(Read):
     """A usage object; every dialect and every server leaves something out."""
 
@@ -82,9 +85,9 @@ def usage(
 def _items(tokens: Tokens | None, model: str | None) -> list[UsageItem]:
     if tokens is None:
         return []
-    into = tokens.input_tokens_details or Details()
-    out = tokens.output_tokens_details or Details()
-    kept = tokens.cached_tokens_details or Cached()
+    into = tokens.input_tokens_details or _NO_DETAILS
+    out = tokens.output_tokens_details or _NO_DETAILS
+    kept = tokens.cached_tokens_details or _NOTHING_CACHED
     both = _side("input", tokens.input_tokens, _inputs(into, kept, tokens.cached_tokens), model)
     both += _side(
         "output",

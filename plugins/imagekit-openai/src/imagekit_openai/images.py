@@ -26,7 +26,7 @@ from imagekit.provider import (
 
 from . import _images_request as wire
 from ._account import Account
-from ._batches import Batching
+from ._dialect import Dialect
 from ._events import is_stream
 from ._images_answer import decode, decoded, stateless, streamed
 from ._lenient import Wanted
@@ -45,7 +45,7 @@ def _answered(request: ImageRequest, answer: HttpResponse) -> Flow:
     return decode(answer, request)
 
 
-class OpenAIImages(Batching):
+class OpenAIImages(Dialect):
     """The Images API of OpenAI, or of a server that speaks it."""
 
     def capabilities(self, model: str | None) -> Capabilities:

@@ -21,7 +21,7 @@ from imagekit.provider import (
 
 from . import _jobs
 from ._account import Account
-from ._batches import Batching
+from ._dialect import Dialect
 from ._events import is_stream
 from ._images_request import VARIATION
 from ._lenient import Wanted, read
@@ -34,7 +34,7 @@ from ._responses_stream import streamed
 imagekit_contract = 1
 
 
-class OpenAIResponses(Batching):
+class OpenAIResponses(Dialect):
     """The Responses API of OpenAI, or of a server that speaks it."""
 
     def capabilities(self, model: str | None) -> Capabilities:

@@ -152,12 +152,13 @@ def not_found(message: str, code: str | None = None, param: str | None = None) -
     return RefusedError(Refusal(404, message, code=code, param=param))
 
 
-def of_http(status: int, detail: str, method: str, path: str) -> Refusal:
-    """What the routes themselves turn away."""
+def of_http(status: int, detail: str, method: str, path: str, allowed: str) -> Refusal:
+    """What the routes themselves turn away; *allowed* are the methods that there are on *path*."""
     if status == 404:
         return Refusal(404, f"Invalid URL ({method} {path})")
     if status == 405:
-        return Refusal(405, f"Not allowed to {method} on {path}.", code="method_not_supported")
+        words, headers = f"Not allowed to {method} on {path}.", {"allow": allowed}
+        return Refusal(405, words, code="method_not_supported", headers=headers)
     return Refusal(status, detail)
 
 
