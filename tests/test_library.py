@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import ssl
 import subprocess
 import sys
@@ -552,7 +553,10 @@ from imagekit._http import HttpRequest
 from imagekit._transport import SyncTransport
 print(chosen().name, SyncTransport().send(HttpRequest("GET", {server.url!r})).status)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    env = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env
+    )
     assert (done.stdout, done.stderr) == ("httpx 200\n", "")
 
 

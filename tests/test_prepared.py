@@ -298,7 +298,7 @@ class TestInputs:
 
     def test_a_url_that_holds_no_picture_is_an_error(self) -> None:
         error, _ = failed(edit(SIGNED), BYTES_ONLY, HttpResponse(200, {}, b"<html>"))
-        assert "is no picture of a type we know" in str(error)
+        assert "is of no type we know" in str(error)
 
     def test_a_file_of_the_provider_stays_where_it_takes_them(self) -> None:
         given = ImageInput(file_id="file-1")
@@ -319,7 +319,7 @@ class TestInputs:
         [
             ("missing.png", None, "cannot read the picture .*missing.png: No such file"),
             ("empty.png", b"", "empty.png is empty"),
-            ("text.png", b"an otter", "text.png is no picture of a type we know"),
+            ("text.png", b"an otter", "text.png is of no type we know"),
         ],
     )
     def test_a_file_that_is_no_picture_is_one_error_before_any_network(
@@ -348,7 +348,7 @@ class TestInputs:
         assert len(str(error)) < 400
 
     @pytest.mark.parametrize(
-        ("data", "why"), [(b"", "is empty"), (b"an otter", "is no picture of a type we know")]
+        ("data", "why"), [(b"", "is empty"), (b"an otter", "is of no type we know")]
     )
     def test_bytes_that_are_no_picture_are_an_error(self, data: bytes, why: str) -> None:
         error, _ = failed(edit(data))

@@ -560,6 +560,62 @@ async def test_an_async_client_of_ours_is_made_once_and_closed() -> None:
     assert all(client.is_closed for client in clients)
 
 
+@pytest.mark.anyio
+async def test_after_a_fork_no_connection_is_another_processs_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = HttpRequest("GET", URL)
+    given = httpx.Client()
+    ours, lent, later = SyncTransport(), SyncTransport(given), AsyncTransport()
+    before, lent_before, later_before = (one._client(request) for one in (ours, lent, later))
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert ours._client(request) is not before
+    assert ours._client(request) is ours._client(request)
+    assert later._client(request) is not later_before
+    # What is given is its giver's to look after.
+    assert lent._client(request) is lent_before is given
+    assert not before.is_closed
+    for one in (before, given, ours):
+        one.close()
+    await later_before.aclose()
+    await later.aclose()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("proxy", ["socks5://u:secret@a.example:1", "ftp://u:secret@a.example"])
+async def test_a_proxy_that_cannot_be_is_said_before_anything_is_sent(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    request = HttpRequest("POST", URL)
+    with pytest.raises(ConfigurationError, match="the proxy that the environment names") as one:
+        SyncTransport().send(request)
+    with pytest.raises(ConfigurationError, match="the proxy that the environment names") as other:
+        await AsyncTransport().send(request)
+    for caught in (one, other):
+        assert caught.value.billed == "no"
+        assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
+def test_what_is_compressed_as_nobody_asked_for_is_refused(driver: Driver, encoding: str) -> None:
+    given = httpx.MockTransport(
+        lambda request: httpx.Response(
+            200, headers={"content-encoding": encoding}, stream=Told(b"few bytes")
+        )
+    )
+    if driver.blocking:
+        with pytest.raises(ProtocolError, match="compressed"):
+            SyncTransport(given).send(HttpRequest("GET", URL))
+        return
+
+    async def ask() -> None:
+        with pytest.raises(ProtocolError, match="compressed"):
+            await AsyncTransport(given).send(HttpRequest("GET", URL))
+
+    anyio.run(ask)
+
+
 def test_a_closed_client_says_so() -> None:
     transport = SyncTransport()
     transport._client(HttpRequest("GET", URL))

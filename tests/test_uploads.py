@@ -380,8 +380,15 @@ def longer(path: Path) -> None:
         file.write(b"more")
 
 
+def another(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"another")
+
+
 @pytest.mark.parametrize(
-    "change", [lambda path: os.truncate(path, 4096), longer], ids=["shorter", "longer"]
+    "change",
+    [lambda path: os.truncate(path, 4096), longer, another],
+    ids=["shorter", "longer", "as long"],
 )
 def test_one_that_changes_while_it_is_sent_is_not_taken_for_whole(
     desk: Desk, tmp_path: Path, change: Callable[[Path], None]
@@ -428,6 +435,6 @@ def test_a_file_of_another_kind_is_refused_before_any_network(tmp_path: Path) ->
     nobody = imagekit.Client(
         provider="openai-images", api_key="k", base_url="http://127.0.0.1:9/v1", env={}
     )
-    with nobody as speaker, pytest.raises(RequestError, match="no picture of a type") as caught:
+    with nobody as speaker, pytest.raises(RequestError, match="is of no type we know") as caught:
         speaker.edit("a hat", images=path)
     assert caught.value.billed == "no"

@@ -71,7 +71,7 @@ def read(path: str | os.PathLike[str]) -> bytes:
 def picture(data: bytes, named: str) -> Image:
     """*data* as a picture; `RequestError` where it is none."""
     if facts(data) is None:
-        raise RequestError(f"{named} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)")
+        raise RequestError(f"the picture {named} is of no type we know (PNG, JPEG, WebP, GIF, …)")
     return Image(data=data)
 
 

@@ -207,6 +207,6 @@ def _loaded(given: ImageInput, data: bytes | Blob, name: str | None) -> ImageInp
     loaded = ImageInput.model_validate(named)
     if loaded.media_type is None:
         raise RequestError(
-            f"{given.named} is no picture of a type we know (PNG, JPEG, WebP, GIF, …)"
+            f"the picture {given.named} is of no type we know (PNG, JPEG, WebP, GIF, …)"
         )
     return loaded

@@ -29,6 +29,7 @@ from ._errors import (
     TransportTimeoutError,
 )
 from ._http import Framing, HttpRequest, HttpResponse, Part
+from ._inflated import ENCODINGS, Inflater, inflater
 from ._library import Library, chosen, of
 from ._lifting import Body, Lifter
 from ._network import SLICE, AsyncGuarded, Listening, Watched, listeners
@@ -123,11 +124,16 @@ class _Upload:
         self._blob, self._path = blob, path
         self._pieces = self._sent()
         try:
-            size = path.stat().st_size
+            self._as_it_is = self._looked()
         except OSError as error:
             raise RequestError(self._unreadable(error), billed="no") from error
-        if size != len(blob):
+        if self._as_it_is[0] != len(blob):
             raise RequestError(self._changed(), billed="no")
+
+    def _looked(self) -> tuple[int, int, int]:
+        """Its length, which file it is, and when it was written to."""
+        found = self._path.stat()
+        return found.st_size, found.st_ino, found.st_mtime_ns
 
     def tell(self) -> int:
         """Where it stands: whoever asks is about to seek."""
@@ -154,6 +160,10 @@ class _Upload:
                 for piece in pieces:
                     left -= len(piece)
                     if left < 0:
+                        break
+                    # All but the last of it, until it is sure that it was one picture all along.
+                    if not left and self._looked() != self._as_it_is:
+                        left = -1
                         break
                     yield piece
         except OSError as error:
@@ -190,8 +200,9 @@ def _built(client: Any, library: Library, request: HttpRequest) -> Iterator[Any]
         keywords = arguments(request)
         # To inflate a picture in base64 costs more than all else that is done with it. Whoever asks
         # for it all the same, in the request or by a client of their own, knows why.
-        if request.blobs and client.headers.get(_ENCODING) == _usual_encoding(library):
-            keywords["headers"] = {_ENCODING: "identity", **_lower(keywords["headers"])}
+        if client.headers.get(_ENCODING) == _usual_encoding(library):
+            wanted = "identity" if request.blobs else ENCODINGS
+            keywords["headers"] = {_ENCODING: wanted, **_lower(keywords["headers"])}
         built = client.build_request(request.method, request.url, **keywords)
     try:
         yield built
@@ -256,10 +267,12 @@ def _media_type(response: httpx.Response) -> str:
     return kind.partition(";")[0].strip().lower()
 
 
-def _inflated_once(response: httpx.Response) -> None:
-    """Refuse what is compressed more than once: a few bytes of it may become all memory."""
-    if "," in response.headers.get("content-encoding", ""):
-        raise ProtocolError("the answer is compressed more than once")
+def _inflating(response: httpx.Response) -> Inflater | None:
+    # An answer that is in memory already, as one that is made up, has been through all this.
+    if response.is_stream_consumed:
+        return None
+    said = response.headers.get("content-encoding", "")
+    return inflater(said, response.request.headers.get(_ENCODING, ""))
 
 
 def _opened_stream(response: httpx.Response) -> HttpResponse:
@@ -418,12 +431,30 @@ class _AsyncLent:
         """Leave it open."""
 
 
+@contextmanager
+def _made() -> Iterator[None]:
+    """What the environment says of proxies may be what the library cannot do."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        # The address is not quoted: a password may be in it.
+        hint = "a proxy of socks5:// wants pip install 'httpx[socks]'"
+        raise ConfigurationError(
+            f"the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be "
+            f"used; {hint}",
+            billed="no",
+        ) from (error if isinstance(error, ImportError) else None)
+
+
 def _home(timeouts: Timeouts) -> Any:
     """A client of ours for the provider: its connections are watched."""
     from ._tls import tls
 
     library = chosen()
-    client = library.http.Client(timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library))
+    with _made():
+        client = library.http.Client(
+            timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library)
+        )
     for transport in filter(None, (client._transport, *client._mounts.values())):
         _watched(transport, library)
     return client
@@ -444,9 +475,10 @@ def _async_home(timeouts: Timeouts) -> Any:
     from ._tls import tls
 
     library = chosen()
-    client = library.http.AsyncClient(
-        timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library)
-    )
+    with _made():
+        client = library.http.AsyncClient(
+            timeout=timeouts.each, cookies=_no_cookies(), verify=tls(library)
+        )
     for transport in filter(None, (client._transport, *client._mounts.values())):
         _listening(transport, library)
     return client
@@ -481,8 +513,14 @@ class SyncTransport:
         self._downloads = _on(downloads, **_bare(self._timeouts))
         self._ours: list[Any] = []
         self._lock = threading.Lock()
+        self._given = self._http, self._downloads
+        self._process = os.getpid()
 
     def _client(self, request: HttpRequest) -> Any:
+        if self._process != os.getpid():
+            # A connection that a fork gave to two would bring each of them the other's pictures.
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._ours, (self._http, self._downloads) = [], self._given
         with self._lock:
             if request.stranger:
                 if self._downloads is None:
@@ -569,9 +607,13 @@ def _async_on(given: AsyncWay | None, **how: Any) -> Any:
 
 
 def _pieces(response: httpx.Response, library: Library) -> Iterator[bytes]:
-    _inflated_once(response)
+    inflating = _inflating(response)
     with translated(library, answered=True):
-        yield from response.iter_bytes()
+        if inflating is None:
+            yield from response.iter_bytes()
+            return
+        for piece in response.iter_raw():
+            yield from inflating.feed(piece)
 
 
 class AsyncTransport:
@@ -601,9 +643,10 @@ class AsyncTransport:
         stranger = request.stranger
         if (given := self._given[stranger]) is not None:
             return given
-        loop = anyio.lowlevel.current_token()
+        loop = os.getpid(), anyio.lowlevel.current_token()
         if self._loop != loop:
-            # Connections belong to the event loop that made them, and die with it.
+            # Connections belong to the event loop that made them, and die with it; a fork's are
+            # the other process's too, and would bring it our pictures.
             self._ours, self._loop = {}, loop
         if stranger not in self._ours:
             make = _async_away if stranger else _async_home
@@ -709,7 +752,12 @@ class _Pulled(AsyncIterator[bytes]):
 
 
 async def _async_pieces(response: httpx.Response, library: Library) -> AsyncGenerator[bytes, None]:
-    _inflated_once(response)
+    inflating = _inflating(response)
     with translated(library, answered=True):
-        async for piece in response.aiter_bytes():
-            yield piece
+        if inflating is None:
+            async for piece in response.aiter_bytes():
+                yield piece
+            return
+        async for piece in response.aiter_raw():
+            for inflated in inflating.feed(piece):
+                yield inflated
