@@ -47,6 +47,7 @@ from imagekit import (
 from proxy import (
     PATIENCE,
     Fault,
+    Listening,
     Proxy,
     Went,
     chunks,
@@ -79,7 +80,7 @@ class Reached:
     path: str
 
 
-class Stub:
+class Stub(Listening):
     """A server without faults, of the Images and the Responses API.
 
     What it answers hangs on the path and on words in the prompt, which name an exchange. It may
@@ -87,60 +88,23 @@ class Stub:
     """
 
     def __init__(self, *, keeps: bool = False) -> None:
+        super().__init__()
         self.keeps = keeps
         self.reached: list[Reached] = []
         self.begun = 0
-        self._threads: set[threading.Thread] = set()
-        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Nobody has asked yet."""
         self.reached, self.begun = [], 0
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        host, port = self._listener.getsockname()
-        return host, port
-
-    @property
-    def busy(self) -> bool:
-        """Whether somebody is still answered."""
-        return bool(self._threads)
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(PATIENCE)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            with self._lock:
-                self._threads.add(thread)
-            thread.start()
+    def taken(self, connection: socket.socket) -> Callable[[], None]:
+        """Answer what is asked over it."""
+        return partial(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection, suppress(OSError):
-                while self._answer(connection) and self.keeps:
-                    pass
-        finally:
-            with self._lock:
-                self._threads.discard(threading.current_thread())
+        with connection, suppress(OSError):
+            while self._answer(connection) and self.keeps:
+                pass
 
     def _answer(self, connection: socket.socket) -> bool:
         """Answer one request; whether there was one."""
@@ -399,7 +363,7 @@ class Place:
 
     def settings(self, trial: Trial) -> dict[str, Any]:
         return {
-            "base_url": f"http://{self.proxy.address}/v1",
+            "base_url": f"http://{self.proxy.place}/v1",
             "provider": trial.exchange.provider,
             "api_key": "sk-proxied-0123456789",
             "retry": QUICK,

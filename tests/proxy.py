@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Self
 
 Side = Literal["ask", "answer"]
@@ -45,30 +46,23 @@ class Went:
     answer: bytearray = field(default_factory=bytearray)
 
 
-class Proxy:
-    """Stands before *upstream* (host, port) and breaks the connections that `faults` names.
+class Listening:
+    """Listens on loopback, and does each connection's work in a thread of its own."""
 
-    `faults` is by the number of a connection since `begin`; the others are let through.
-    """
-
-    def __init__(self, upstream: tuple[str, int]) -> None:
-        self.upstream = upstream
-        self.faults: dict[int, Fault] = {}
-        self.went: list[Went] = []
+    def __init__(self) -> None:
         self._threads: set[threading.Thread] = set()
-        self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
 
-    def begin(self, *faults: Fault | None) -> None:
-        """Count connections from 0 again; break them as *faults* say, in turn."""
-        with self._lock:
-            self.faults = {turn: fault for turn, fault in enumerate(faults) if fault is not None}
-            self.went = []
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self._listener.getsockname()
+        return host, port
 
     @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+    def place(self) -> str:
+        """The same, as a URL has it."""
+        return "{}:{}".format(*self.address)
 
     @property
     def busy(self) -> bool:
@@ -86,13 +80,10 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._accepting.join(5)
-        with self._lock:
-            threads, left = list(self._threads), list(self._open)
-        for connection in left:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in threads:
-            thread.join(5)
+
+    def taken(self, connection: socket.socket) -> Callable[[], None]:
+        """What is to be done with a *connection*, in the order in which they come."""
+        raise NotImplementedError
 
     def _accept(self) -> None:
         while True:
@@ -102,30 +93,67 @@ class Proxy:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.settimeout(PATIENCE)
+            work = self.taken(connection)
+            thread = threading.Thread(target=self._done, args=(work,), daemon=True)
             with self._lock:
-                fault, went = self.faults.get(len(self.went)), Went()
-                self.went.append(went)
-                thread = threading.Thread(
-                    target=self._hold, args=(connection, fault, went), daemon=True
-                )
                 self._threads.add(thread)
             thread.start()
 
-    def _hold(self, client: socket.socket, fault: Fault | None, went: Went) -> None:
+    def _done(self, work: Callable[[], None]) -> None:
         try:
-            with client, socket.create_connection(self.upstream, PATIENCE) as server:
-                both = {client, server}
-                with self._lock:
-                    self._open |= both
-                try:
-                    with suppress(OSError):
-                        _Relay(client, server, fault, went).run()
-                finally:
-                    with self._lock:
-                        self._open -= both
+            work()
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
+
+
+class Proxy(Listening):
+    """Stands before *upstream* (host, port) and breaks the connections that `faults` names.
+
+    `faults` is by the number of a connection since `begin`; the others are let through.
+    """
+
+    def __init__(self, upstream: tuple[str, int]) -> None:
+        super().__init__()
+        self.upstream = upstream
+        self.faults: dict[int, Fault] = {}
+        self.went: list[Went] = []
+        self._open: set[socket.socket] = set()
+
+    def begin(self, *faults: Fault | None) -> None:
+        """Count connections from 0 again; break them as *faults* say, in turn."""
+        with self._lock:
+            self.faults = {turn: fault for turn, fault in enumerate(faults) if fault is not None}
+            self.went = []
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        with self._lock:
+            threads, left = list(self._threads), list(self._open)
+        for connection in left:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(5)
+
+    def taken(self, connection: socket.socket) -> Callable[[], None]:
+        """Let it through, or break it."""
+        with self._lock:
+            fault, went = self.faults.get(len(self.went)), Went()
+            self.went.append(went)
+        return partial(self._hold, connection, fault, went)
+
+    def _hold(self, client: socket.socket, fault: Fault | None, went: Went) -> None:
+        with client, socket.create_connection(self.upstream, PATIENCE) as server:
+            both = {client, server}
+            with self._lock:
+                self._open |= both
+            try:
+                with suppress(OSError):
+                    _Relay(client, server, fault, went).run()
+            finally:
+                with self._lock:
+                    self._open -= both
 
 
 class _Relay:

@@ -89,7 +89,7 @@ def test_an_upload_that_breaks_leaves_no_file_open(
     try:
         with Stub() as stub, Proxy(stub.address) as proxy:
             proxy.begin(Fault(kind, "ask", 300_000))
-            given = {"provider": "openai-images", "base_url": f"http://{proxy.address}/v1"}
+            given = {"provider": "openai-images", "base_url": f"http://{proxy.place}/v1"}
             with pytest.raises(imagekit.TransportError):
                 driver.call(lambda c: c.edit("a cat", images=[path]), **given, api_key="sk-0")
         opened = [one for one in Path("/proc/self/fd").iterdir() if one.exists()]
