@@ -22,8 +22,10 @@ from imagekit import (
     TransportTimeoutError,
 )
 from imagekit._http import Part
+from imagekit._outgoing import arguments
 from imagekit._scope import Scope, current
-from imagekit._transport import AsyncTransport, SyncTransport, Timeouts, arguments, translated
+from imagekit._speakers import Timeouts
+from imagekit._transport import AsyncTransport, SyncTransport, translated
 from imagekit.provider import HttpRequest, open_stream, receive_piece, send
 from spoken import LIBRARY, httpx
 from toys import (

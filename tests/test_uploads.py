@@ -23,7 +23,8 @@ import imagekit
 from imagekit import Image, ImageInput, RequestError, TransportError
 from imagekit._blob import Blob
 from imagekit._image import LARGE
-from imagekit._transport import SyncTransport, written
+from imagekit._outgoing import written
+from imagekit._transport import SyncTransport
 from imagekit.provider import HttpRequest, Part
 from spoken import httpx
 

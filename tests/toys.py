@@ -21,7 +21,8 @@ import imagekit
 from imagekit._drive import drive
 from imagekit._perform import perform
 from imagekit._scope import Scope
-from imagekit._transport import AsyncTransport, SyncTransport, Timeouts
+from imagekit._speakers import Timeouts
+from imagekit._transport import AsyncTransport, SyncTransport
 from imagekit.provider import (
     Capabilities,
     Config,

@@ -99,12 +99,12 @@ if TYPE_CHECKING:
     from ._response import Usage as Usage
     from ._response import UsageItem as UsageItem
     from ._retried import RetryPolicy as RetryPolicy
+    from ._speakers import Timeouts as Timeouts
     from ._streams import AsyncStream as AsyncStream
     from ._streams import Stream as Stream
     from ._tools import ImageTools as ImageTools
     from ._tools import ToolResult as ToolResult
     from ._tools import image_tools as image_tools
-    from ._transport import Timeouts as Timeouts
 
 # Where each name lives; it is imported on first use, so that this door stays light.
 _HOME = {
@@ -136,9 +136,9 @@ _HOME = {
     "_response": "Attempt CallRecord Cost Exchange HttpInfo ImageFailure ImageResponse Notice "
     "RateLimit Timing Usage UsageItem",
     "_retried": "RetryPolicy",
+    "_speakers": "Timeouts",
     "_streams": "AsyncStream Stream",
     "_tools": "ImageTools ToolResult image_tools",
-    "_transport": "Timeouts",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 

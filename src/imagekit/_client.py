@@ -41,10 +41,11 @@ from ._request import ImageRequest, State
 from ._response import ImageResponse
 from ._retried import RetryPolicy
 from ._scope import Scope
+from ._speakers import Timeouts
 from ._streams import AsyncStream, Clock, Opening, Stream, until
 from ._tables import Given as Patched
 from ._tables import patches
-from ._transport import AsyncTransport, SyncTransport, Timeouts
+from ._transport import AsyncTransport, SyncTransport
 
 if TYPE_CHECKING:
     from ._beside import ModelInfo, Moderation, StoredFile

@@ -18,7 +18,7 @@ from ._files import located as _located
 from ._meant import Spending
 from ._providers import Profile
 from ._retried import RetryPolicy
-from ._transport import Timeouts
+from ._speakers import Timeouts
 
 if TYPE_CHECKING:
     from ._settings import Said

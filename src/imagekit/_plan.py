@@ -30,10 +30,10 @@ from ._flow import (
 )
 from ._http import Endpoint, HttpRequest
 from ._image import Data, Value
+from ._outgoing import written
 from ._prices import Estimate
 from ._request import ImageRequest, Operation
 from ._response import Notice
-from ._transport import written
 
 
 class PlannedRequest(Value):
