@@ -322,11 +322,13 @@ class Interrupt:
         self.where = ""
 
     def __enter__(self) -> Self:
+        # Whoever measures coverage traces too, and goes on after us.
+        self._before = sys.gettrace()
         sys.settrace(self._call)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _call(self, frame: types.FrameType, event: str, value: Any) -> Any:
         name = frame.f_code.co_filename
@@ -337,7 +339,7 @@ class Interrupt:
             self.line += 1
             if self.at > 0 and self.line >= self.at and not leaves_a_with(frame):
                 self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-                sys.settrace(None)
+                sys.settrace(self._before)
                 raise KeyboardInterrupt
         return self._line
 

@@ -78,9 +78,10 @@ def test_a_with_is_left_between_two_signals() -> None:
                     return turn
         return 0
 
+    before = sys.gettrace()
     sys.settrace(lambda frame, *_: line if frame.f_code is held.__code__ else None)
     held(threading.Lock())
-    sys.settrace(None)
+    sys.settrace(before)
     assert [at for at, leaves in seen if leaves] == [1]
     assert seen[0] == (1, False)
 

@@ -818,7 +818,7 @@ class TestFolder:
 
     def test_what_is_no_picture_is_not_sent(self, tree: Path) -> None:
         result, toy = self.edit(tree, "text.png")
-        assert '"text.png" is no picture' in told(result)["message"]
+        assert '"text.png" is of no type' in told(result)["message"]
         assert toy.asked == []
 
     def test_what_is_too_large_is_not_sent(self, tree: Path) -> None:
