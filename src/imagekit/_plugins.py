@@ -7,8 +7,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -182,18 +181,24 @@ def remedy(name: str) -> str:
     return f"; upgrade or uninstall {whose}, or set {VARIABLE}={name}" if whose else ""
 
 
-@contextmanager
-def blamed(name: str, what: str) -> Iterator[None]:
+class Blamed:
     """Code of the plugin *name*: whatever it raises beyond our errors is a `PluginError`.
 
     Also what would end the process, or is meant for nobody else; but Ctrl-C is the user's.
     """
-    try:
-        yield
-    except (ImagekitError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise PluginError(f"provider {name!r} {what}: {said(error)}{remedy(name)}") from error
+
+    def __init__(self, name: str, what: str) -> None:
+        self._name, self._what = name, what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, ImagekitError | KeyboardInterrupt):
+            return
+        raise PluginError(
+            f"provider {self._name!r} {self._what}: {said(error)}{remedy(self._name)}"
+        ) from error
 
 
 def said(error: BaseException) -> str:
@@ -282,14 +287,14 @@ class Plugins:
             turn = self._loading.setdefault(name, threading.RLock())
         with turn:
             manager = self._manager(name)
-            with blamed(name, "cannot be built"):
+            with Blamed(name, "cannot be built"):
                 made = manager.hook.imagekit_provider(config=config)
             if made is None:
                 raise PluginError(
                     f"provider {name!r}: its plugin has no imagekit_provider marked @hookimpl, "
                     f"or it returned None{remedy(name)}"
                 )
-            with blamed(name, "cannot be looked at"):
+            with Blamed(name, "cannot be looked at"):
                 _complete(name, made)
         return cast(Provider, made)
 
@@ -358,7 +363,7 @@ def _load(name: str, known: tuple[str, ...]) -> pluggy.PluginManager:
         if not re.fullmatch(r"[\w.]+(\s*:\s*[\w.]+)?(\s*\[.*\])?", found.module):
             why = f"its entry point says {found.module[:80]!r}, which names no module{remedy(name)}"
         raise PluginError(f"provider {name!r} does not import: {why}") from error
-    with blamed(name, "cannot be looked at"):
+    with Blamed(name, "cannot be looked at"):
         _of_today(plugin, found)
         _only_builds(plugin, found)
         try:

@@ -21,7 +21,7 @@ from ._flow import Provider
 from ._hookspecs import Config
 from ._http import Endpoint, Key
 from ._image import short_url
-from ._plugins import Plugins, blamed, nobody_called, remedy
+from ._plugins import Blamed, Plugins, nobody_called, remedy
 from ._request import ImageRequest, Options
 from ._response import Notice
 from ._sources import from_file, from_keyring, shown
@@ -232,7 +232,7 @@ class Providers:
     def address(self, name: str) -> Endpoint | None:
         """Where *name* lives, whatever may be missing; None for one that makes no requests."""
         maker = self.provider(name)
-        with blamed(name, "cannot say where it is"):
+        with Blamed(name, "cannot say where it is"):
             endpoint = maker.endpoint
         if endpoint is None:
             return None
@@ -246,7 +246,7 @@ class Providers:
     def capabilities(self, name: str, model: str | None) -> Capabilities:
         """What *model* of the provider *name* can do, with what the user's own patches say."""
         maker = self.provider(name)
-        with blamed(name, "cannot say what it can do"):
+        with Blamed(name, "cannot say what it can do"):
             able = maker.capabilities(model)
         if not isinstance(able, Capabilities):
             raise PluginError(
@@ -258,7 +258,7 @@ class Providers:
     def models(self, name: str) -> tuple[str, ...]:
         """The models that the provider *name* says it has; none, where it says nothing of them."""
         maker = self.provider(name)
-        with blamed(name, "cannot say which models it has"):
+        with Blamed(name, "cannot say which models it has"):
             found = tuple(getattr(maker, "models", None) or ())
         if strange := next((one for one in found if not isinstance(one, str)), None):
             raise PluginError(
