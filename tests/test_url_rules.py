@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -495,7 +495,7 @@ def resolved(names: Mapping[str, tuple[str, ...]] = NAMES) -> Iterator[Resolver]
         yield made
 
 
-def tried_by_server() -> Tried:
+def tried_by_server(urls: Sequence[str]) -> Tried:
     came, listener = Tried(), Listener()
     engine = {"toy": Plugged(Takes("https://toy.test/v1"))}
     with (
@@ -512,9 +512,11 @@ def tried_by_server() -> Tried:
 
 
 def test_the_server_reads_no_strangers_url_that_leads_inside() -> None:
-    came = tried_by_server()
+    # One of each few: the table tries them all.
+    urls = BY_SERVER[::4]
+    came = tried_by_server(urls)
     assert came.wrong == []
-    assert came.count == 2 * len(BY_SERVER)
+    assert came.count == 2 * len(urls)
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -537,5 +539,5 @@ def tried() -> Tried:
             wrong = [f"{colour}: {lead[:60]} was followed"] if len(hosts) != 1 else []
             came += Tried(1, wrong)
     listener.close()
-    came += tried_by_server()
+    came += tried_by_server(BY_SERVER)
     return came
