@@ -74,6 +74,15 @@ def test_whose_a_transport_is_does_not_hang_on_what_its_class_is_called(
         assert of(kind()) is library(one.__name__)
 
 
+def test_a_library_that_nobody_loaded_is_not_loaded_for_the_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "httpx2")
+    assert of(httpx.BaseTransport()) is library("httpx")
+    assert of(object()) is None
+    assert "httpx2" not in sys.modules
+
+
 def without(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     def load(name: str) -> Any:
         if name == missing:

@@ -599,6 +599,20 @@ async def test_a_proxy_that_cannot_be_is_said_before_anything_is_sent(
         assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
+def test_what_is_compressed_is_what_it_means(driver: Driver) -> None:
+    sent = gzip.compress(picture() * 9)
+    given = httpx.MockTransport(
+        lambda request: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Told(sent))
+    )
+    request = HttpRequest("GET", URL)
+
+    async def ask() -> bytes:
+        return (await AsyncTransport(given).send(request)).body
+
+    body = SyncTransport(given).send(request).body if driver.blocking else anyio.run(ask)
+    assert body == picture() * 9
+
+
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
 def test_what_is_compressed_as_nobody_asked_for_is_refused(driver: Driver, encoding: str) -> None:
     given = httpx.MockTransport(

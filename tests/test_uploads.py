@@ -405,6 +405,17 @@ def test_one_that_changes_while_it_is_sent_is_not_taken_for_whole(
     assert not desk.bodies
 
 
+def test_one_that_grew_within_a_piece_is_not_taken_for_whole(
+    desk: Desk, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = files[0].read_bytes()
+    monkeypatch.setattr(Blob, "pieces", lambda blob: (one for one in [data[:9], data]))
+    with pytest.raises(TransportError, match="changed while") as caught:
+        sending(desk, Blob.in_file(files[0], len(data)))
+    assert caught.value.billed is None
+    assert not desk.bodies
+
+
 def test_one_that_cannot_be_opened_any_more_is_not_sent_whole(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,13 @@ def test_whoever_has_no_token_is_turned_away(given: str | None, ask: Ask, log: A
     assert line["received"] == 0
 
 
+def test_a_body_of_two_lengths_is_nobodys(ask: Ask) -> None:
+    how = {"transfer_encoding": "chunked"}
+    answer = ask(app_of(), "POST", GENERATE, **asked(), **how)
+    assert answer.status == 400
+    assert "transfer-encoding" in answer.error["message"].lower()
+
+
 @pytest.mark.parametrize("token", [TOKEN, OTHER])
 def test_each_of_several_tokens_lets_in(token: str, ask: Ask) -> None:
     app = app_of(tokens=[TOKEN, OTHER])
