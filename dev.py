@@ -268,6 +268,7 @@ TASKS = {
         conformance,
         faults,
         reliability,
+        schemas,
         fuzz,
         record,
         bench,
