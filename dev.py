@@ -206,6 +206,8 @@ def wheels(python: Path, *rest: str) -> None:
             "examples",
             "cassettes",
             "benchmarks",
+            "dev.py",
+            ".ci",
             "pyproject.toml",
             *(p.name for p in ROOT.glob("*.md")),
         ]

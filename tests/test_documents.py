@@ -330,3 +330,14 @@ def test_the_docs_draw_the_layers_as_the_contract_does() -> None:
 
 def test_the_pixel_of_the_fake_is_a_picture() -> None:
     assert imagekit.Image(data=base64.b64decode(PNG)).width == 64
+
+
+def test_what_the_helper_and_ci_name_is_there_to_be_run() -> None:
+    said = (ROOT / "dev.py").read_text()
+    run = (ROOT / ".ci" / "run").read_text()
+    named = set(re.findall(r"^    python3 dev\.py (\w+)", said, re.MULTILINE))
+    named |= set(re.findall(r'^(?:\w+=\w+ )?"\$python" dev\.py (\w+)', run, re.MULTILINE))
+    tasks = set(re.findall(r"^        (\w+),$", said.partition("\nTASKS = ")[2], re.MULTILINE))
+    assert len(named) > 12
+    # The first of them has no name.
+    assert named | {"demo"} == tasks
