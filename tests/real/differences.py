@@ -14,7 +14,7 @@ from sent import KEY, Part, Sent
 TELEMETRY = "x-stainless-"
 HEADERS = {
     "accept": "ours takes what comes, theirs asks for JSON even where it wants a stream",
-    "accept-encoding": "whatever the HTTP library of each can unpack",
+    "accept-encoding": "theirs is whatever its HTTP library unpacks; ours wants a picture as it is",
     "user-agent": "each says who it is",
     TELEMETRY: "telemetry is theirs alone",
 }
