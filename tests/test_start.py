@@ -78,8 +78,10 @@ def test_a_client_and_a_call_load_what_they_need(steps: list[set[str]]) -> None:
     _, ready, made, planned, _ = steps
     # The library is there before the first call, which is waited for.
     assert {"httpx", "httpx2"} & ready
-    assert not NOT_FOR_A_CALL & made
-    assert not NOT_FOR_A_CALL & planned
+    # The older library brings a command line of its own, where what that needs is installed.
+    theirs = {"click", "rich"} if "httpx" in made else set()
+    assert not NOT_FOR_A_CALL - theirs & made
+    assert not NOT_FOR_A_CALL - theirs & planned
     assert not {name for name in ready if name.startswith("imagekit_")}
     assert not {name for name in made if name.startswith("imagekit_openai")}
 
