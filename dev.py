@@ -6,7 +6,8 @@
     python3 dev.py check       formatting, lint, types, import contracts, the tests with coverage
     python3 dev.py judges      software that nobody here wrote, asked about ours; prints a table
     python3 dev.py ledger      docs/coming-from.md: runs the proofs of its rows, prints the table
-    python3 dev.py conformance   every provider of plugins/, and each rule that it has to hold
+    python3 dev.py conformance   every provider of plugins/, and each rule that it has to hold;
+                               broken ones, and more rules than the tests have them meet
     python3 dev.py faults      what breaks on the way: breaks it all, prints what came of it
     python3 dev.py reliability   faults, cancellation, fuzzing, attacks: tried, and wrong outcomes
     python3 dev.py fuzz        every target of the fuzzing, led by coverage (180 seconds in all)
@@ -26,6 +27,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,8 +38,8 @@ PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject
 # The Python that has pip, also when this is run by the bare environment's own.
 BASE = getattr(sys, "_base_executable", None) or sys.executable
 WINDOWS = sys.platform == "win32"
-# Half of a test's time is spent in waiting: one process for each core.
-SIDE_BY_SIDE = ("-n", "auto")
+# A third of a test's time is spent in waiting: one process more than there are cores.
+SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1))
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 # No torchvision: one that was built for another torch breaks diffusers, and nothing here needs it.
 HEAVY = ("torch==2.13.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate==1.15.0")
@@ -136,8 +138,10 @@ def ledger(python: Path, *rest: str) -> None:
 
 
 def conformance(python: Path, *rest: str) -> None:
-    """The table of conformance, of all providers or of those that are meant."""
+    """The table of conformance, of all providers or of those that are meant; then broken ones."""
     run(python, "tests/conformance.py", *rest)
+    if not rest:
+        run(python, "tests/test_conformance_suite.py")
 
 
 def faults(python: Path, *rest: str) -> None:
@@ -211,14 +215,15 @@ def wheels(python: Path, *rest: str) -> None:
             "pyproject.toml",
             *(p.name for p in ROOT.glob("*.md")),
         ]
+        compiled = shutil.ignore_patterns("__pycache__")
         for name in names:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, there / name)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, there / name, ignore=compiled)
+            else:
+                shutil.copy(ROOT / name, there / name)
         for project in PROJECTS[1:]:
-            shutil.copytree(
-                project, there / "plugins" / project.name, ignore=shutil.ignore_patterns("src")
-            )
+            bare = shutil.ignore_patterns("__pycache__", "src")
+            shutil.copytree(project, there / "plugins" / project.name, ignore=bare)
         shared = {"IMAGEKIT_RECORDINGS": str(ROOT.parent / "shared" / "recordings")}
         run(
             clean, "-m", "pytest", "-q", *SIDE_BY_SIDE, *rest, cwd=there, **{**shared, **os.environ}
@@ -291,6 +296,13 @@ def main() -> None:
         raise SystemExit(
             f"imagekit needs Python 3.11 or newer, and this is {sys.version.split()[0]}"
         )
+    # What a shell starts in the background ignores Ctrl-C, what nohup starts a closed terminal;
+    # and so would what is tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # The tests start hundreds of processes: each would compile all of it anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     TASKS[name](made(ROOT / ".venv", BASE, editable()), *rest)
 
 

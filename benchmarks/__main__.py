@@ -233,13 +233,20 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--clients", help="only these, with commas")
     parser.add_argument("--json", type=Path, metavar="FILE", dest="file")
     asked = parser.parse_args(words)
+    if asked.rounds is not None and asked.rounds < 1:
+        parser.error(f"--rounds is 1 or more, not {asked.rounds}")
     rows = [row for row in ROWS if not asked.filters or any(w in row.name for w in asked.filters)]
+    if not rows:
+        parser.error(f"no row's name holds any of {', '.join(asked.filters)}")
     if asked.quick and not asked.filters:
         rows = [row for row in rows if row.quick]
     rounds = asked.rounds or (2 if asked.quick else ROUNDS)
     here = pythons(asked.quick)
     if asked.clients:
-        here = {name: here[name] for name in asked.clients.split(",")}
+        wanted = asked.clients.split(",")
+        if strange := [name for name in wanted if name not in here]:
+            parser.error(f"there is no {', '.join(strange)}; there are: {', '.join(here)}")
+        here = {name: here[name] for name in wanted}
     mine = cores()
     if len(mine) > 1:
         os.sched_setaffinity(0, {mine[0]})

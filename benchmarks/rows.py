@@ -141,8 +141,8 @@ for _verb, _colour in (("images", "sync"), ("aimages", "async")):
 def held(who: Asked) -> float:
     """The longest turn of the event loop during a call, less that of an idle loop.
 
-    Another task takes each turn that it can get, and looks at the clock; the best of three calls
-    counts, for the system interrupts a process too.
+    Another task takes each turn that it can get, and looks at the clock; while others have the
+    processor no turn goes on. The best of three calls counts, for the system interrupts a process.
     """
     return float(who.ask("held", verb="aimages", prompt=str(LARGE), times=3)) * MS
 
@@ -195,10 +195,11 @@ for _verb, _what in (
 
 def _latency(verb: str) -> Callable[[Asked], float]:
     def measure(who: Asked) -> float:
-        return float(who.ask("latency", verb=verb, prompt=f"{PREVIEW} slow")) * MS
+        return float(who.ask("latency", verb=verb, prompt=f"{PREVIEW} slow", times=3)) * MS
 
     measure.__doc__ = """Wall time from the moment that the stub sends the last 512 bytes of a
-    preview's event, all others being long there, to its decoded bytes in the user's code."""
+    preview's event, all others being long there, to its decoded bytes in the user's code; the
+    shortest of three streams', for who sleeps before it is woken when others let it."""
     return measure
 
 

@@ -48,6 +48,8 @@ class Desk:
             raise imagekit.ContentRejectedError("not that", billed="no")
         if said.get("half") and request.seed == 3:
             raise imagekit.ProviderError("out of paint", billed="no")
+        if said.get("stops") and request.seed == 3:
+            raise KeyboardInterrupt
         yield from notice(imagekit.Notice(kind="other", feature="price", detail="half of it"))
         handle = {"n": request.n, "shade": request.seed or 0, **said}
         if request.detach:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from decimal import Decimal
@@ -99,6 +100,8 @@ class Toy:
                 yield from emit(kind(index=index, image=slots[-1]))
             if said.get("interrupt"):
                 raise KeyboardInterrupt
+            if said.get("signal") and not index:
+                os.kill(os.getpid(), said["signal"])
         if said.get("bare"):
             return imagekit.ImageResponse(slots=tuple(slots))
         return full(tuple(slots), request)

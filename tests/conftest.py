@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ def server() -> Iterator[Server]:
     """A server on loopback that does as it is told; see `toys.Server`."""
     with Server() as running:
         yield running
+
+
+def pytest_collection_finish() -> None:
+    """All that was collected stays: no collection of garbage is to look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:

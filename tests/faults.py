@@ -20,9 +20,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from unittest import mock
 
 import anyio
@@ -31,6 +32,7 @@ import alone  # noqa: F401
 import imagekit
 from imagekit import ImagekitError, ImageResponse, RetryPolicy, Timeouts
 from imagekit.provider import hookimpl
+from proxy import Listening
 from spoken import httpx
 from toys import picture, refused, spelt
 from tried import Tried
@@ -41,8 +43,10 @@ PNG = spelt(picture())
 LARGE = picture() + bytes(6 * 2**20)
 # Seconds that may go by after a deadline.
 SLACK = 1.0
-# Between two calls, for a connection to end.
+# Between two calls, for the end of a connection to come.
 IDLE = 0.1
+# So many times as long has what is tried again because the machine may have been busy.
+MORE = 5
 # A key and a certificate for 127.0.0.1 which nobody trusts but these rows.
 CERTIFICATE = Path(__file__).with_name("loopback.pem")
 JOB = json.dumps(
@@ -146,65 +150,46 @@ class Wire:
 
 
 Act = Callable[[Wire], None]
+# For each call of a row, what is waited for before it.
+Rests = Sequence[threading.Event | None]
 
 
-class Broken:
+class Broken(Listening):
     """A server whose connections do the *acts* in turn, the last of them from then on."""
 
-    def __init__(self, *acts: Act, tls: bool = False) -> None:
-        self.acts, self.tls = list(acts), tls
+    def __init__(self, *acts: Act, tls: bool = False, pause: float = 0.0) -> None:
+        super().__init__()
+        self.acts, self.tls, self.pause = list(acts), tls, pause
         self.arrived: list[Arrived] = []
         self.connections = 0
         self.elsewhere = ""
-        self.gone = threading.Event()
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
+        self.rests, self.gone = threading.Event(), threading.Event()
 
-    def __enter__(self) -> Self:
-        self._listener = socket.socket()
+    def listener(self) -> socket.socket:
+        """A socket that listens."""
+        made = socket.socket()
         # Small, so that who is not read is soon kept waiting.
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-        self._listener.bind(("127.0.0.1", 0))
-        self._listener.listen(64)
-        self._start(self._accept)
-        return self
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        made.bind(("127.0.0.1", 0))
+        made.listen(64)
+        return made
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def _start(self, work: Callable[..., None], *given: object) -> None:
-        thread = threading.Thread(target=work, args=given, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.settimeout(20)
-            self.connections += 1
-            act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
-            self._start(self._serve, act, connection)
+    def taken(self, connection: socket.socket) -> Callable[[], None]:
+        """Do the next act."""
+        self.connections += 1
+        act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+        return partial(self._serve, act, connection)
 
     def _serve(self, act: Act, connection: socket.socket) -> None:
-        with suppress(OSError), _encrypted(connection) if self.tls else connection as talked:
-            self._open.append(talked)
+        with (
+            suppress(OSError),
+            self.held(_encrypted(connection) if self.tls else connection) as talked,
+        ):
             act(Wire(self, talked))
 
     def __exit__(self, *_: object) -> None:
         self.gone.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(timeout=5)
+        super().__exit__()
 
 
 def _encrypted(connection: socket.socket) -> socket.socket:
@@ -320,14 +305,14 @@ def says(text: str, *, then: str = "close") -> Act:
 
 
 def early(status: int, *, reset: bool) -> Act:
-    """Answer when only the head is in; then read on, or end in a reset."""
+    """Answer when only the head is in; then read on, or pause and end in a reset."""
 
     def act(wire: Wire) -> None:
         wire.head()
         wire.answer(status, json.dumps({"error": {"message": "no"}}).encode(), {})
         if not reset:
             return wire.drain()
-        time.sleep(0.2)
+        time.sleep(wire.server.pause)
         wire.reset()
 
     return act
@@ -375,6 +360,9 @@ def keeps(*, then: str) -> Act:
     def act(wire: Wire) -> None:
         wire.take()
         wire.answer(200, json.dumps(wanted(wire.last)).encode(), {}, close=False)
+        if then == "idle":
+            wire.connection.close()
+        wire.server.rests.set()
         if then == "request":
             wire.take()
 
@@ -481,6 +469,12 @@ class Row:
     how: Mapping[str, Any] = field(default_factory=dict)
     place: str = "http://{server}/v1"
     tls: bool = False
+    pause: float = 0.0
+
+    @property
+    def hurried(self) -> bool:
+        """Whether time decides what comes of it."""
+        return bool(self.pause or {"deadline", "timeouts"} & {*self.how})
 
     @property
     def twice(self) -> bool:
@@ -488,12 +482,21 @@ class Row:
         policy = self.how.get("retry", QUICK)
         return bool(policy.may_charge_twice)
 
+    def slower(self) -> Row:
+        """The same, with more time."""
+        how = dict(self.how)
+        if "deadline" in how:
+            how["deadline"] *= MORE
+        if "timeouts" in how:
+            how["timeouts"] = Timeouts(how["timeouts"].connect * MORE, how["timeouts"].read * MORE)
+        return replace(self, how=how, pause=self.pause * MORE)
+
 
 def row(
     fault: str, ask: str, sent: int, reached: int, got: str, billed: str, *acts: Act, **how: Any
 ) -> Row:
     """A row, from left to right as it is printed."""
-    more = {name: how.pop(name) for name in ("place", "tls") if name in how}
+    more = {name: how.pop(name) for name in ("place", "tls", "pause") if name in how}
     return Row(fault, ask, sent, reached, got, billed, acts, how, **more)
 
 
@@ -574,8 +577,8 @@ ROWS: Sequence[Row] = [
   row("400, retry-after",                      "generate", 1, 1, "InvalidRequestError 400", NO, answers(400, retry_after="0")),
   row("400: its rules forbid it",              "generate", 1, 1, "ContentRejectedError 400", NO, refuses("moderation_blocked", status=400)),
   row("an early 413, and the body is read",    "edit",     1, 0, "InvalidRequestError 413", NO, early(413, reset=False)),
-  row("an early 401, and a reset",             "edit",     1, 0, "AuthenticationError 401", NO, early(401, reset=True)),
-  row("an early 401, and a reset: TLS",        "edit",     1, 0, "AuthenticationError 401", NO, early(401, reset=True), **TLS),
+  row("an early 401, and a reset",             "edit",     1, 0, "AuthenticationError 401", NO, early(401, reset=True), pause=0.2),
+  row("an early 401, and a reset: TLS",        "edit",     1, 0, "AuthenticationError 401", NO, early(401, reset=True), pause=0.2, **TLS),
 
   # Turned away for now: sent again, at the pace that was asked for.
   row("answers 429",                           "generate", 3, 3, BUSY, NO, answers(429)),
@@ -668,7 +671,7 @@ ROWS: Sequence[Row] = [
   row("503, retry-after: beyond it",           "stream",   1, 1, f"{GONE} 503", NO, answers(503, retry_after="60"), deadline=SOON),
   row("503, and our own wait is beyond it",    "generate", 1, 1, f"{GONE} 503", NO, answers(503), deadline=SOON, retry=SLOW),
   row("nobody listens, and the wait is beyond it", "generate", 1, 0, NOBODY, NO, place="nobody", deadline=SOON, retry=SLOW),
-  row("429 again and again",                   "generate", ANY, ANY, BUSY, NO, answers(429, retry_after="0.1"), deadline=SOON, retry=NEVER_OVER),
+  row("429 again and again",                   "generate", ANY, ANY, BUSY, NO, answers(429, retry_after="1.6"), deadline=LATER, retry=NEVER_OVER),
   row("429, then never an answer",             "generate", 2, 2, OVER, MAY, answers(429), silent, deadline=SOON),
   row("a job is not done in time",             "detached", 1, 1, f"{OVER}, job", MAY, answers(200, made("queued")), deadline=SOON),
   row("a look is refused for longer",          "detached", 2, 2, f"{BUSY}, job", MAY, by_path(post=answers(200, made("queued"), retry_after="0"), get=answers(429, retry_after="60")), deadline=LATER),
@@ -719,8 +722,8 @@ class _Counter:
 def came(one: Row, colour: str) -> Came:
     """What comes of *one* by the client of that *colour*."""
     counter, elsewhere = _Counter(), Broken(DONE)
-    with elsewhere, Broken(*(one.acts or (DONE,)), tls=one.tls) as server:
-        server.elsewhere = elsewhere.address
+    with elsewhere, Broken(*(one.acts or (DONE,)), tls=one.tls, pause=one.pause) as server:
+        server.elsewhere = elsewhere.place
         seconds, found = _asked(one, colour, server, counter)
     # The servers' threads have ended: whatever was on its way is there, if it ever will be.
     sins = sins_of(one, server, found)
@@ -756,19 +759,19 @@ def _asked(one: Row, colour: str, server: Broken, counter: _Counter) -> tuple[fl
     place = (
         f"{refused()}/v1"
         if one.place == "nobody"
-        else one.place.format(server=server.address, port=server.address.partition(":")[2])
+        else one.place.format(server=server.place, port=server.address[1])
     )
     settings = {"retry": QUICK, "provider": provider, "base_url": place, "plugins": plugins}
     settings |= {"api_key": "sk-fault-0123456789", "env": {}, "config": False}
     settings |= {name: how.pop(name) for name in ("retry", "timeouts") if name in how}
-    proxy = f"http://{server.address}" if how.pop("proxy", False) else None
+    proxy = f"http://{server.place}" if how.pop("proxy", False) else None
     given = {"models": (), "cancel": (JOB,)}.get(verb, ("a cat",))
-    times = 2 if one.ask == "twice" else 1
+    rests = (None, server.rests) if one.ask == "twice" else (None,)
 
     async def main() -> tuple[float, Any]:
         http = httpx.AsyncClient(proxy=proxy) if proxy else None
         async with http or nullcontext(), imagekit.AsyncClient(http=http, **settings) as client:
-            return await _awaited(client, verb, given, how, times)
+            return await _awaited(client, verb, given, how, rests)
 
     with mock.patch.dict(os.environ, {"SSL_CERT_FILE": str(CERTIFICATE)}):
         if colour != "sync":
@@ -776,14 +779,15 @@ def _asked(one: Row, colour: str, server: Broken, counter: _Counter) -> tuple[fl
             return found
         http = httpx.Client(proxy=proxy) if proxy else None
         with http or nullcontext(), imagekit.Client(http=http, **settings) as client:
-            return _timed(client, verb, given, how, times)
+            return _timed(client, verb, given, how, rests)
 
 
-def _timed(client: Any, verb: str, given: Any, how: Any, times: int) -> tuple[float, Any]:
+def _timed(client: Any, verb: str, given: Any, how: Any, rests: Rests) -> tuple[float, Any]:
     start, found = time.monotonic(), None
     try:
-        for turn in range(times):
-            time.sleep(IDLE * turn)
+        for rest in rests:
+            if rest:
+                _wait(rest)
             found = getattr(client, verb)(*given, **how)
             if verb == "stream":
                 with found as stream:
@@ -793,11 +797,12 @@ def _timed(client: Any, verb: str, given: Any, how: Any, times: int) -> tuple[fl
     return time.monotonic() - start, found
 
 
-async def _awaited(client: Any, verb: str, given: Any, how: Any, times: int) -> tuple[float, Any]:
+async def _awaited(client: Any, verb: str, given: Any, how: Any, rests: Rests) -> tuple[float, Any]:
     start, found = time.monotonic(), None
     try:
-        for turn in range(times):
-            await anyio.sleep(IDLE * turn)
+        for rest in rests:
+            if rest:
+                await anyio.to_thread.run_sync(_wait, rest)
             found = getattr(client, verb)(*given, **how)
             if verb == "stream":
                 async with found as stream:
@@ -807,6 +812,11 @@ async def _awaited(client: Any, verb: str, given: Any, how: Any, times: int) -> 
     except ImagekitError as error:
         found = error
     return time.monotonic() - start, found
+
+
+def _wait(rest: threading.Event) -> None:
+    rest.wait(10)
+    time.sleep(IDLE)
 
 
 def _told(found: Any) -> tuple[str, str]:
@@ -851,6 +861,18 @@ def wrong(one: Row, found: Came, slack: float = SLACK) -> list[str]:
     return said
 
 
+def judged(one: Row, colour: str, slack: float = SLACK) -> tuple[Came, list[str]]:
+    """What comes of a row, and what is wrong with it."""
+    found = came(one, colour)
+    said = wrong(one, found, slack)
+    if said and one.hurried:
+        # A busy machine is late now and then, or past a short deadline before anything is sent.
+        one = one.slower()
+        found = came(one, colour)
+        said = wrong(one, found, MORE * slack)
+    return found, said
+
+
 def main(*words: str) -> int:
     """Break everything, print the table; the exit code is 0 where every row is right."""
     meant = [one for one in ROWS if all(word in f"{one.fault} {one.ask}" for word in words)]
@@ -859,23 +881,26 @@ def main(*words: str) -> int:
         came(row("nothing", "generate", 1, 1, ONE, NOTHING, DONE), colour)
     heads = ("fault", "asked", "repeated", "arrived", "the caller gets", "billed")
     print(_line(heads))
-    bad = 0
+    bad = []
     for one in meant:
-        found = {colour: came(one, colour) for colour in COLOURS}
-        said = {colour: wrong(one, found[colour]) for colour in COLOURS}
+        each_of = {colour: judged(one, colour) for colour in COLOURS}
+        found = {colour: pair[0] for colour, pair in each_of.items()}
+        said = {colour: pair[1] for colour, pair in each_of.items() if pair[1]}
         cells = [
             one.fault, one.ask, _each(str(max(0, each.sent - 1)) for each in found.values()),
             _each(str(each.reached) for each in found.values()),
             _each(each.got for each in found.values()),
             _each(each.billed for each in found.values()),
         ]  # fmt: skip
-        print(_line(cells), "WRONG" if any(said.values()) else "right", flush=True)
-        for colour, why in said.items():
-            bad += bool(why)
-            for each in why:
-                print(f"    {colour}: {each}", flush=True)
-    print(f"{len(meant)} faults, on the blocking client and on asyncio and trio: {bad} wrong")
-    return int(bad > 0 or not meant)
+        print(_line(cells), "WRONG" if said else "right", flush=True)
+        bad += [
+            f"{one.fault}, {one.ask}: {colour}: {'; '.join(why)}" for colour, why in said.items()
+        ]
+    # Last, so that the end of a log is enough to know.
+    for why in bad:
+        print(f"    WRONG {why}")
+    print(f"{len(meant)} faults, on the blocking client and on asyncio and trio: {len(bad)} wrong")
+    return int(bool(bad) or not meant)
 
 
 def tried() -> Tried:
@@ -885,7 +910,7 @@ def tried() -> Tried:
         came(row("nothing", "generate", 1, 1, ONE, NOTHING, DONE), colour)
         for one in ROWS:
             result.count += 1
-            said = wrong(one, came(one, colour), 5 * SLACK)
+            _, said = judged(one, colour)
             result.wrong += [f"{colour}: {one.fault}, {one.ask}: {why}" for why in said]
     return result
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import select
+import selectors
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Self
@@ -47,11 +48,17 @@ class Went:
 
 
 class Listening:
-    """Listens on loopback, and does each connection's work in a thread of its own."""
+    """Listens on loopback, and does each connection's work in a thread of its own.
+
+    What is still open when it is left is ended.
+    """
 
     def __init__(self) -> None:
         self._threads: set[threading.Thread] = set()
-        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._lock = threading.RLock()
+        self._over = False
+        self.accepted = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,45 +73,81 @@ class Listening:
 
     @property
     def busy(self) -> bool:
-        """Whether a connection is still held."""
+        """Whether a connection is still held; one that waits is taken first."""
+        self._take()
         return bool(self._threads)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = self.listener()
+        self._listener.setblocking(False)
+        self._waiting = selectors.DefaultSelector()
+        self._waiting.register(self._listener, selectors.EVENT_READ)
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._take()
+        self._over = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         self._accepting.join(5)
+        self._waiting.close()
+        self._listener.close()
+        with self._lock:
+            threads, left = list(self._threads), list(self._open)
+        for connection in left:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(5)
+
+    def listener(self) -> socket.socket:
+        """A socket that listens."""
+        return socket.create_server(("127.0.0.1", 0), backlog=128)
+
+    @contextmanager
+    def held(self, connection: socket.socket) -> Iterator[socket.socket]:
+        """*connection*, beside the one that was taken, while it is open."""
+        with self._lock:
+            self._open.add(connection)
+        try:
+            with connection:
+                yield connection
+        finally:
+            with self._lock:
+                self._open.discard(connection)
 
     def taken(self, connection: socket.socket) -> Callable[[], None]:
         """What is to be done with a *connection*, in the order in which they come."""
         raise NotImplementedError
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(PATIENCE)
-            work = self.taken(connection)
-            thread = threading.Thread(target=self._done, args=(work,), daemon=True)
-            with self._lock:
-                self._threads.add(thread)
-            thread.start()
+        while not self._over:
+            self._waiting.select(0.2)
+            self._take()
 
-    def _done(self, work: Callable[[], None]) -> None:
+    def _take(self) -> None:
+        """Take what waits. None is ever between waiting and being held, for who asks meanwhile."""
+        with self._lock, suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.settimeout(PATIENCE)
+                work = self.taken(connection)
+                thread = threading.Thread(target=self._done, args=(work, connection), daemon=True)
+                self._threads.add(thread)
+                self._open.add(connection)
+                self.accepted += 1
+                thread.start()
+
+    def _done(self, work: Callable[[], None], connection: socket.socket) -> None:
         try:
             work()
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())
+                self._open.discard(connection)
 
 
 class Proxy(Listening):
@@ -118,23 +161,13 @@ class Proxy(Listening):
         self.upstream = upstream
         self.faults: dict[int, Fault] = {}
         self.went: list[Went] = []
-        self._open: set[socket.socket] = set()
+        self.connected = 0
 
     def begin(self, *faults: Fault | None) -> None:
         """Count connections from 0 again; break them as *faults* say, in turn."""
         with self._lock:
             self.faults = {turn: fault for turn, fault in enumerate(faults) if fault is not None}
             self.went = []
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        with self._lock:
-            threads, left = list(self._threads), list(self._open)
-        for connection in left:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in threads:
-            thread.join(5)
 
     def taken(self, connection: socket.socket) -> Callable[[], None]:
         """Let it through, or break it."""
@@ -144,16 +177,18 @@ class Proxy(Listening):
         return partial(self._hold, connection, fault, went)
 
     def _hold(self, client: socket.socket, fault: Fault | None, went: Went) -> None:
-        with client, socket.create_connection(self.upstream, PATIENCE) as server:
-            both = {client, server}
-            with self._lock:
-                self._open |= both
-            try:
-                with suppress(OSError):
-                    _Relay(client, server, fault, went).run()
-            finally:
-                with self._lock:
-                    self._open -= both
+        with (
+            client,
+            self.held(self._upwards()) as server,
+            suppress(OSError),
+        ):
+            _Relay(client, server, fault, went).run()
+
+    def _upwards(self) -> socket.socket:
+        connection = socket.create_connection(self.upstream, PATIENCE)
+        with self._lock:
+            self.connected += 1
+        return connection
 
 
 class _Relay:

@@ -9,6 +9,7 @@ and what is promised of it, is on docs/reliability.md.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,9 +52,11 @@ CLASSES: Sequence[tuple[str, str]] = [
     ("the server under attack: requests, tokens, floods", "server.test_attacked:tried"),
 ]
 # Seconds for one class; what takes longer hangs.
-LIMIT = 480.0
-# Lines shown of what went wrong in one class.
-SHOWN = 10
+LIMIT = 900.0
+# How many wrong outcomes of a class are shown; how many lines of what it said last.
+SHOWN, SAID = 10, 20
+# How wide a line is, and how many the summary has.
+WIDTH, SUMMARY = 500, 24
 
 
 def done(where: str) -> Tried:
@@ -65,7 +69,9 @@ def done(where: str) -> Tried:
 def apart(where: str, limit: float) -> tuple[Tried, float]:
     """What the class at *where* comes to in a process of its own, and the seconds it took."""
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="imagekit-tried-") as folder:
+    # What a class leaves running may still write there.
+    kept = tempfile.TemporaryDirectory(prefix="imagekit-tried-", ignore_cleanup_errors=True)
+    with kept as folder:
         out, said = Path(folder, "tried.json"), Path(folder, "said")
         # Its own folder for temporary files, its own group of processes: it leaves nothing behind.
         with said.open("wb") as saying:
@@ -77,34 +83,69 @@ def apart(where: str, limit: float) -> tuple[Tried, float]:
                 env={**os.environ, "TMPDIR": folder},
                 start_new_session=True,
             )
+            hangs = False
             try:
                 child.wait(limit)
             except subprocess.TimeoutExpired:
+                hangs = True
+                # It says what each of its threads is doing.
+                child.send_signal(signal.SIGUSR1)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(2)
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
         took = time.monotonic() - begun
-        if out.exists():
-            return Tried(**json.loads(out.read_text())), took
-        last = said.read_text(errors="replace").strip().splitlines()[-5:]
-        why = "it hangs" if took >= limit else f"it ended with {child.returncode}"
-        return Tried(0, [f"{where}: {why}: " + " | ".join(last)]), took
+        came = Tried(**json.loads(out.read_text())) if out.exists() else Tried()
+        if hangs or not out.exists():
+            why = "it hangs" if hangs else f"it ended with {child.returncode}"
+            last = last_words(said.read_text(errors="replace"), hangs)
+            came.wrong.append("\n".join((f"{where}: {why}", *last)))
+        return came, took
+
+
+def last_words(said: str, hangs: bool) -> Sequence[str]:
+    """The lines of *said* that tell most: the error, or where it hangs, the main thread first."""
+    if not hangs:
+        return said.strip().splitlines()[-SAID:]
+    threads = said.strip().split("\n\n")
+    return "\n".join(reversed(threads)).splitlines()[:SAID]
 
 
 def lines(name: str, came: Tried, took: float) -> Iterator[str]:
     """What the table says of a class."""
     yield f"{name:66} {came.count:>8} {len(came.wrong):>6}   {took:5.0f} s"
     for one in came.wrong[:SHOWN]:
-        yield f"    WRONG {one}"
+        yield from shown(one)
     if len(came.wrong) > SHOWN:
         yield f"    ... and {len(came.wrong) - SHOWN} more"
+
+
+def shown(one: str) -> Iterator[str]:
+    """The lines of a wrong outcome."""
+    first, *rest = one.splitlines()
+    yield f"    WRONG {first[:WIDTH]}"
+    yield from (f"        {line[:WIDTH]}" for line in rest)
+
+
+def summary(bad: Sequence[tuple[str, Tried]]) -> Iterator[str]:
+    """All that was wrong once more, in few lines: the end of a log is what people see."""
+    for name, came in bad:
+        yield f"wrong: {name}"
+        of_all = [line for one in came.wrong for line in shown(one)]
+        yield from of_all[: max(1, SUMMARY // len(bad) - 1)]
 
 
 def main(*words: str, classes: Sequence[tuple[str, str]] | None = None) -> int:
     """Try what *words* say, or everything; the exit code."""
     every = CLASSES if classes is None else classes
     chosen = [one for one in every if not words or any(word in one[0] for word in words)]
+    if not chosen:
+        print(f"no class says {' or '.join(words)}; there are:")
+        print(*(f"    {name}" for name, _ in every), sep="\n")
+        return 2
     print(f"{'what was tried':66} {'tried':>8} {'wrong':>6}", flush=True)
     total = Tried()
+    bad: list[tuple[str, Tried]] = []
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
         coming = [pool.submit(apart, where, LIMIT) for _, where in chosen]
         for (name, _), future in zip(chosen, coming, strict=True):
@@ -113,12 +154,17 @@ def main(*words: str, classes: Sequence[tuple[str, str]] | None = None) -> int:
                 came.wrong = came.wrong or ["nothing was tried"]
             print("\n".join(lines(name, came, took)), flush=True)
             total += came
+            if came.wrong:
+                bad.append((name, came))
+    for line in summary(bad):
+        print(line)
     print(f"{len(chosen)} classes, {total.count} tried, {len(total.wrong)} wrong")
-    return 1 if total.wrong or not chosen else 0
+    return 1 if total.wrong else 0
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--into"]:
+        faulthandler.register(signal.SIGUSR1)
         found = done(sys.argv[3])
         Path(sys.argv[2]).write_text(json.dumps(asdict(found)))
     else:

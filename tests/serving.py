@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
 from imagekit import AsyncClient
 from imagekit.server import App, create_app
 from imagekit.server._serve import _Server, bound
+from toys import patiently
 
 
 @dataclass
@@ -38,6 +42,18 @@ class Serving:
         """As a signal would."""
         self.app.stop()
         self.server.should_exit = True
+
+
+def asked_and_left(url: str, begun: Callable[[], bool], body: object = None) -> None:
+    """Ask for *url*, or post *body* to it; hang up once what was asked for has *begun*."""
+    there = urlsplit(url)
+    path = f"{there.path}?{there.query}" if there.query else there.path
+    data = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"host: {there.netloc}"]
+    lines += ["content-type: application/json", f"content-length: {len(data)}"]
+    with socket.create_connection((there.hostname, there.port)) as connection:
+        connection.sendall("\r\n".join((*lines, "", "")).encode() + data)
+        assert patiently(begun)
 
 
 @contextmanager

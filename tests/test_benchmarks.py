@@ -116,7 +116,7 @@ def test_what_is_saved_is_the_picture(worker: Worker, verb: str, tmp_path: Path)
 @pytest.mark.parametrize("verb", ["stream", "astream"])
 def test_a_slow_stream_says_when_its_last_bytes_went(worker: Worker, verb: str) -> None:
     # Whoever reads on only after the last bytes has them later than they went.
-    assert worker.latency(verb, f"{SIZE} slow") > 0
+    assert worker.latency(verb, f"{SIZE} slow", 1) > 0
 
 
 def test_the_other_measures_come_to_figures(worker: Worker) -> None:
@@ -314,3 +314,20 @@ def test_a_client_that_gives_other_pictures_is_told() -> None:
         "sdk, images: other pictures than were sent",
         "sdk, checked: not the files (in edit)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["memroy"], "no row's name holds any of memroy"),
+        (["--rounds", "0"], "--rounds is 1 or more, not 0"),
+        (["--quick", "--clients", "sdk,curl"], "there is no curl; there are: "),
+    ],
+)
+def test_what_nobody_can_measure_is_said(
+    capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        bench.main(words)
+    assert caught.value.code == 2
+    assert why in capsys.readouterr().err

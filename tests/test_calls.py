@@ -4,6 +4,7 @@ import gc
 import json
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -259,6 +260,16 @@ def test_a_provider_that_lacks_its_key_says_so_before_any_network() -> None:
         client(service, plugins=plugins(toy=Keyless())).generate("a", provider="toy")
     assert (found.value.provider, found.value.billed) == ("toy", "no")
     assert not service.seen
+
+
+def test_one_that_lacks_a_library_wants_no_key() -> None:
+    class Bare(Whole):
+        endpoint = Endpoint("", missing="torch: not installed")  # type: ignore[assignment]
+
+    with pytest.raises(ConfigurationError, match="toy: torch: not installed") as found:
+        client(Service(), plugins=plugins(toy=Bare())).generate("a", provider="toy")
+    assert type(found.value) is ConfigurationError
+    assert found.value.billed == "no"
 
 
 # Defaults and who wins
@@ -667,6 +678,26 @@ def test_a_second_call_does_not_look_for_plugins(monkeypatch: pytest.MonkeyPatch
     asking = client()
     asking.generate("x", provider="one")
     looked: list[int] = []
-    monkeypatch.setattr("imagekit._plugins._points", lambda: looked.append(1) or [])
+    monkeypatch.setattr("imagekit._installed.points", lambda: looked.append(1) or [])
     asking.generate("x", provider="one", model="m")
     assert not looked
+
+
+def test_a_mask_is_read_also_where_the_picture_is_one_that_the_provider_keeps(
+    driver: Driver, tmp_path: Path
+) -> None:
+    seen: list[ImageRequest] = []
+
+    def flow(request: ImageRequest) -> Iterator[Any]:
+        seen.append(request)
+        return ImageResponse(slots=(imagekit.Image(data=picture()),))
+        yield
+
+    toy = Scripted(flow, operations=frozenset({"edit"}), mask="white")
+    (tmp_path / "mask.png").write_bytes(picture(255))
+    mask = imagekit.Mask(tmp_path / "mask.png", edit_where="white")
+    state = imagekit.State(provider="toy", payload={})
+    asked = ImageRequest(prompt="a", state=state, mask=mask)
+    driver.call(lambda c: c.run(asked), provider="toy", plugins=plugins(toy=toy), env={})
+    assert seen[0].mask is not None
+    assert seen[0].mask.image.data == picture(255)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import signal
 import sys
 import threading
+import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,49 @@ def test_who_is_interrupted_while_threads_are_started_sees_that(
         with imagekit.Client(**given) as client, pytest.raises(KeyboardInterrupt):
             client.generate("a cat", provider="responses", n=3)
         assert not [one for one in threading.enumerate() if one.name == "imagekit"]
+
+
+def test_a_blocking_call_takes_no_lock_that_an_interrupt_leaves_taken(tmp_path: Path) -> None:
+    # What `Event`, `Queue` and `Semaphore` hold is a `Condition`, which is Python code.
+    taken = []
+
+    def called(frame: types.FrameType, event: str, value: Any) -> None:
+        if frame.f_code is threading.Condition.__enter__.__code__ and event == "call":
+            assert frame.f_back is not None
+            if not cancelled.starts_a_thread(frame):
+                taken.append(frame.f_back.f_code.co_name)
+
+    before = sys.getprofile()
+    with Stub() as stub, imagekit.Client(**cancelled.settings(stub)) as client:
+        for call in cancelled.calls(tmp_path).values():
+            sys.setprofile(called)
+            try:
+                assert cancelled.good(cancelled._blocking(client, call))
+            finally:
+                sys.setprofile(before)
+    assert taken == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that send signals")
+def test_no_signal_strikes_python_as_it_starts_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait, thread = threading.Event.wait, threading.Thread(target=int)
+
+    def strikes(self: threading.Event, timeout: float | None = None) -> bool:
+        here._strike(signal.SIGALRM, sys._getframe())
+        return wait(self, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", strikes)
+
+    def start() -> None:
+        thread.start()
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt), cancelled.Struck(60) as here:
+        start()
+    thread.join()
+    assert here.where.startswith("test_cancelled.py:")
+    with pytest.raises(KeyboardInterrupt):
+        strikes(threading.Event())
 
 
 def test_a_with_is_left_between_two_signals() -> None:
@@ -144,6 +191,44 @@ def test_cancelling_a_task_of_asyncio_closes_everything() -> None:
     assert not ended(perform)  # or it would take no task of its own
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_call_whose_own_task_alone_is_cancelled_ends(begun: bool) -> None:
+    async def main() -> bool:
+        transport = Closing()
+        task = asyncio.ensure_future(performed(asks(), transport))
+        await (transport.begun.wait() if begun else asyncio.sleep(0))
+        [own] = asyncio.all_tasks() - {asyncio.current_task(), task}
+        own.cancel()
+        await asyncio.wait([task], timeout=30)
+        return task.cancelled() and transport.begun.is_set() == begun
+
+    with cancelled.Unheard() as unheard:
+        assert anyio.run(main)
+        # Python says so of whatever is cancelled before it begins.
+        assert all("was never awaited" in one for one in unheard.take())
+
+
+def test_what_goes_wrong_amid_cancelling_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaks(Closing):
+        async def send(self, request: Any) -> Any:
+            try:
+                await super().send(request)
+            except asyncio.CancelledError:
+                raise OSError from None
+
+    async def main() -> bool:
+        transport = Breaks()
+        task = asyncio.ensure_future(performed(asks(), transport))
+        await transport.begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert anyio.run(main)
+    gc.collect()
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_a_flow_raises_comes_out_as_it_is(backend: str) -> None:
     def flow() -> Any:
@@ -208,16 +293,36 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "it ended with 1" in said
     assert "RuntimeError: it broke" in said
     assert "WRONG nothing was tried" in said
+    table, *wrong = said.split("\nwrong: ")
+    assert "one_wrong" in table
+    assert [one.splitlines()[0] for one in wrong] == ["one_wrong", "crashes", "nothing"]
+    assert "WRONG trial 6" in wrong[0]
+    assert "it ended with 1\n" in wrong[1]
     assert said.endswith("4 classes, 15 tried, 14 wrong\n")
-    assert reliability.main("no such class", classes=every) == 1
+    assert said.index("\nwrong: ") > said.index("RuntimeError: it broke")
+    assert len(said.splitlines()) - len(table.splitlines()) <= reliability.SUMMARY + 1
+    assert reliability.main("no such class", classes=every) == 2
+    assert capsys.readouterr().out.startswith("no class says no such class; there are:\n    ")
 
 
 @pytest.mark.usefixtures("classes")
 def test_a_class_that_hangs_is_ended() -> None:
-    came, took = reliability.apart("some_classes:hangs", 0.5)
-    assert came.count == 0
-    assert "it hangs" in came.wrong[0]
-    assert took < 30
+    # It says where, unless a busy machine has hardly begun it.
+    for limit in (1.0, 5.0, 25.0):
+        came, took = reliability.apart("some_classes:hangs", limit)
+        assert came.count == 0
+        assert "it hangs" in came.wrong[0]
+        assert took < limit + 30
+        if "some_classes.py" in came.wrong[0]:
+            break
+    assert re.search(r"it hangs\n.*Current thread.*\n.*in hangs\n", came.wrong[0])
+
+
+def test_where_it_hangs_is_told_from_the_main_thread_on() -> None:
+    dump = "\n\n".join(("Thread 2:\n  in wait", "Current thread 1:\n  in read\n  in main\n"))
+    assert reliability.last_words(dump, hangs=True)[:2] == ["Current thread 1:", "  in read"]
+    many = "\n".join(map(str, range(99)))
+    assert reliability.last_words(many, hangs=False)[-2:] == ["97", "98"]
 
 
 def test_each_class_is_there() -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from stevedore import ExtensionManager
@@ -26,11 +27,12 @@ from stevedore import ExtensionManager
 import cli_toy
 import imagekit
 from cli_terminal import environment, terminal
-from imagekit._cli import main
+from imagekit._cli import _looked, main
 from imagekit._cli._main import cli
+from imagekit._cli._pictures import to_stdout
 from imagekit._cli._words import one_line, scrubbed, size_of
+from imagekit._installed import names
 from imagekit._names import slug
-from imagekit._plugins import names
 from imagekit.provider import Config, Endpoint, hookimpl
 from spoken import httpx
 from toys import Plugged
@@ -50,6 +52,8 @@ def _alone(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     for name in ("IMAGEKIT_PROVIDER", "IMAGEKIT_DISABLED_PLUGINS", "IMAGEKIT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("IMAGEKIT_DISABLED_PLUGINS", ",".join(names()))
+    # Other tests may need the processor too.
+    monkeypatch.setattr(_looked, "LIMIT", 60.0)
     # stevedore looks once in a process.
     monkeypatch.setattr(ExtensionManager, "ENTRY_POINT_CACHE", {})
     monkeypatch.syspath_prepend(site)
@@ -774,7 +778,7 @@ def test_a_bug_of_ours_is_a_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("imagekit._plugins.installed", broken)
+    monkeypatch.setattr("imagekit._installed.installed", broken)
     result = run("providers")
     assert result.exit_code == 6
     assert result.stderr == "imagekit: this should not have happened: ZeroDivisionError('oh')\n"
@@ -806,7 +810,7 @@ def test_ctrl_c_elsewhere_is_the_same_code(monkeypatch: pytest.MonkeyPatch) -> N
     def stopped() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("imagekit._plugins.installed", stopped)
+    monkeypatch.setattr("imagekit._installed.installed", stopped)
     result = run("providers")
     assert (result.exit_code, result.stderr.strip()) == (130, "imagekit: stopped")
 
@@ -836,8 +840,8 @@ def test_a_real_ctrl_c_ends_a_call_that_waits(site: Path) -> None:
         assert "preview 1" in process.stderr.readline()
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=10)
-    assert time.monotonic() - start < 5
+        _, said = process.communicate(timeout=50)
+    assert time.monotonic() - start < 40
     assert process.returncode == 130
     assert "imagekit: stopped" in said
     assert "Traceback" not in said
@@ -991,7 +995,7 @@ def test_models_of_one_that_is_broken_say_whose_fault_it_is() -> None:
 
 
 def test_without_providers_the_lists_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagekit._plugins.installed", tuple)
+    monkeypatch.setattr("imagekit._installed.installed", tuple)
     assert "pip install imagekit-sketch" in run("providers").stderr
     assert "pip install imagekit-sketch" in run("doctor").stdout
 
@@ -1043,6 +1047,16 @@ def test_a_default_that_is_not_there_is_broken(monkeypatch: pytest.MonkeyPatch) 
     assert said.exit_code == 1
     assert "IMAGEKIT_PROVIDER in the environment says 'nobody', which there is not" in said.stdout
     assert "IMAGEKIT_DISABLED_PLUGINS names 'ghost', which is not installed" in said.stdout
+
+
+def test_a_patch_for_nobody_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[toy.'*']\nmax_images = 2\n[tyo.'*']\nmax_images = 2\n")
+    monkeypatch.setenv("IMAGEKIT_CAPABILITIES", str(mine))
+    said = [line for line in run("doctor").stdout.splitlines() if "mine.toml" in line]
+    assert len(said) == 1
+    assert said[0].startswith("note ")
+    assert "[tyo] names no provider, family or profile that is here" in said[0]
 
 
 def test_the_rival_for_the_name_is_broken(
@@ -1268,7 +1282,9 @@ def more(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr("imagekit._providers.Plugins", made)
-    monkeypatch.setattr("imagekit._plugins.names", lambda: ("needs", "shy", "toy", "paid", "plain"))
+    monkeypatch.setattr(
+        "imagekit._installed.names", lambda: ("needs", "shy", "toy", "paid", "plain")
+    )
     for name in ("NEEDS_KEY", "SHY_KEY", "PAID_KEY"):
         monkeypatch.setenv(name, f"s3cret-of-{name}")
     monkeypatch.setattr("keyring.get_password", lambda *_: "s3cret-ring")
@@ -1545,7 +1561,24 @@ def test_a_pipe_that_breaks_loses_nothing(site: Path) -> None:
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such shell")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_nobody_need_listen(site: Path, closed: str) -> None:
+    command = f"{sys.executable} -m imagekit generate 'a cat' -p toy -o cat.png {closed}"
+    assert subprocess.run(["bash", "-c", command], env=environment(site), input=b"").returncode == 0
+    assert Path("cat.png").read_bytes() == cli_toy.png()
+
+
+def test_a_picture_goes_to_no_output_that_is_closed(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(click.UsageError, match="standard output is closed"):
+        to_stdout({"output": "-", "as_json": False})
+
+
 def test_python_m_imagekit_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "imagekit.__main__", raising=False)
     monkeypatch.setattr(sys, "argv", ["imagekit", "--version"])
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     with pytest.raises(SystemExit) as ended:

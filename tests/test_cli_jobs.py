@@ -23,7 +23,7 @@ from cli_terminal import terminal
 from imagekit import Job
 from imagekit._cli import main
 from imagekit._cli._main import cli
-from imagekit._plugins import names
+from imagekit._installed import names
 from toys import picture
 
 
@@ -186,7 +186,7 @@ class TestResume:
             result = run("resume", name, "--no-wait", *extra)
             assert (result.exit_code, result.stderr) == (7, said)
         assert json.loads(result.stdout) == {"ok": False, "done": False}
-        result = run("resume", name, "--deadline", "0.1")
+        result = run("resume", name, "--deadline", "1")
         assert result.exit_code == 4
         assert "deadline" in result.stderr
         Path("gate").touch()
@@ -348,6 +348,39 @@ class TestWhatBreaksOff:
         assert result.stderr.splitlines()[-1] == "  to finish it later: imagekit resume x.job.json"
         Path("gate").touch()
         assert run("resume", "x.job.json").exit_code == 0
+
+    def test_ctrl_c_amid_submitting_leaves_what_was_begun(self) -> None:
+        asked = ("submit", "x", "-p", "desk", "-n", "3", "--seed", "1", "-O", "stops=true")
+        result = run(*asked, "--job", "x.json")
+        assert (result.exit_code, files()) == (130, ["x.json"])
+        assert result.stderr.splitlines() == [
+            "imagekit: stopped",
+            "  the provider may charge for what it had begun",
+            "  to finish it later: imagekit resume x.json",
+        ]
+        assert run(*asked, "--job", "x.json", "--force").exit_code == 130
+        assert files() == ["x.json"]
+        result = run("resume", "x.json")
+        assert (result.exit_code, files()) == (1, ["x-1.png", "x-2.png", "x.json"])
+        assert json.loads(run(*asked, "--json", "--job", "y.json").stdout)["job"] == "y.json"
+        said = run(*asked).stderr.splitlines()[-1]
+        assert said.startswith("  to finish it later, give this to `imagekit resume -`: {")
+
+    def test_ctrl_c_before_there_is_one_says_what_it_may_cost(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stopped(*given: Any, **also: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(imagekit.Client, "submit", stopped)
+        result = run("submit", "x", "-p", "desk")
+        assert result.exit_code == 130
+        assert result.stderr.splitlines() == [
+            "imagekit: stopped",
+            "  the provider may charge for what it had begun",
+        ]
+        said = json.loads(run("submit", "x", "-p", "desk", "--json").stdout)
+        assert said["error"]["billed"] == "possibly"
 
     def test_without_detaching_there_is_nothing_to_finish(self) -> None:
         words = ("-O", "gate=gate", "-O", "breaks=true")
@@ -569,7 +602,7 @@ class TestDebug:
     def test_no_line_is_redrawn_meanwhile(
         self, monkeypatch: pytest.MonkeyPatch, debug: list[str]
     ) -> None:
-        words = ["generate", "x", "-p", "desk", "-O", "gate=gate", "--deadline", "0.3", *debug]
+        words = ["generate", "x", "-p", "desk", "-O", "gate=gate", "--deadline", "1.5", *debug]
         with terminal(monkeypatch, "stdout", "stderr") as screen, pytest.raises(SystemExit):
             main(words)
         assert ("queued, position 2" in screen.text) == (not debug)

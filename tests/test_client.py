@@ -262,6 +262,22 @@ async def test_an_error_is_raised_once_and_then_the_stream_is_over() -> None:
         assert [event async for event in stream] == []
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio lets chance say whose turn it is
+async def test_whoever_waits_has_seen_an_event_before_the_call_goes_on(anyio_backend: str) -> None:
+    order: list[str] = []
+
+    def flow(request: ImageRequest) -> Any:
+        yield from emit(imagekit.Progress())
+        order.append("went on")
+        return ImageResponse(slots=(Image(data=picture()),))
+
+    made = AsyncClient(**settings(Scripted(flow)))
+    async with made as client, client.stream("a cat") as stream:
+        async for event in stream:
+            order.append(event.kind)  # noqa: PERF401  # in their order
+    assert order[:2] == ["progress", "went on"]
+
+
 def test_a_stream_that_nobody_reads_sends_nothing(server: Server) -> None:
     server.does(answers())
     with Client(**settings(Streaming(server.url))) as client, client.stream("a cat"):
@@ -296,7 +312,8 @@ async def test_leaving_the_client_closes_what_is_its_own(server: Server) -> None
     server.does(answers())
     async with AsyncClient(**settings(Streaming(server.url))) as client:
         await client.generate("a cat")
-        (http,) = client._transport._ours.values()
+        (own,) = client._transport._ours.values()
+        http = own.client(False)
     assert http.is_closed
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import textwrap
@@ -30,6 +29,7 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 import imagekit
 from imagekit._cli._main import cli
 from installing import editable
+from toys import reserved
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -189,12 +189,6 @@ def _quoted(example: Any) -> None:
     assert body.strip("\n") in Path(path).read_text(encoding="utf-8"), f"{path} has no\n{body}"
 
 
-def _free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 def _written(example: Any) -> None:
     """A file that names itself in its first line is there from then on."""
     if found := re.match(r"# ([a-z]+\.toml)\n", example.parsed):
@@ -235,15 +229,16 @@ def test_what_the_page_shows_works_and_prints_what_it_says(page: Path, folder: P
         CodeBlockParser(language="toml", evaluator=_written),
     ]
     # Somebody else may have the port that the page names.
-    text = page.read_text(encoding="utf-8").replace("8000", _free_port())
-    (folder / page.name).write_text(text, encoding="utf-8")
-    document = Document.parse(str(folder / page.name), *parsers)
-    document.namespace["print"] = prints = _Prints()
-    try:
-        for example in document.examples():
-            example.evaluate()
-    finally:
-        commands.stop()
+    with reserved() as port:
+        text = page.read_text(encoding="utf-8").replace("8000", str(port))
+        (folder / page.name).write_text(text, encoding="utf-8")
+        document = Document.parse(str(folder / page.name), *parsers)
+        document.namespace["print"] = prints = _Prints()
+        try:
+            for example in document.examples():
+                example.evaluate()
+        finally:
+            commands.stop()
     assert _untrue(page, prints.said) == []
 
 

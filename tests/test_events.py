@@ -21,7 +21,7 @@ from imagekit import (
     Text,
     _events,
 )
-from imagekit._image import Value
+from imagekit._value import Value
 
 IMAGE = Image(data=b"\xfb\xef\xff")
 FAILURE = ImageFailure(kind="refused", reason="no hats")

@@ -15,7 +15,7 @@ import pytest
 import faults
 import imagekit
 from faults import Arrived, Broken, Came, Row
-from imagekit import RetryPolicy, _retried
+from imagekit import RetryPolicy, _retried, _speakers
 from imagekit._verdict import Verdict
 from spoken import httpx
 
@@ -51,7 +51,8 @@ def _loaded() -> None:
     ],
 )
 def test_each_fault_ends_as_the_rules_say(one: Row, colour: str) -> None:
-    assert faults.wrong(one, faults.came(one, colour), PATIENCE) == []
+    _, said = faults.judged(one, colour, PATIENCE)
+    assert said == []
 
 
 def test_only_who_says_so_may_pay_twice() -> None:
@@ -112,12 +113,10 @@ def test_what_the_server_holds_against_a_client(seen: list[Arrived], found: Any,
 
 
 def test_a_key_that_goes_elsewhere_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = httpx.Client.send
-
     def follow(self: httpx.Client, request: httpx.Request, **how: Any) -> httpx.Response:
-        return send(self, request, **{**how, "follow_redirects": True})
+        return httpx.Client.send(self, request, **{**how, "follow_redirects": True})
 
-    monkeypatch.setattr(httpx.Client, "send", follow)
+    monkeypatch.setattr(_speakers._Home, "send", follow)
     found = faults.came(row("a redirect to another host: 307", "generate"), "sync")
     assert "the key went to another host" in found.sins
 
@@ -157,8 +156,16 @@ def test_a_row_that_is_wrong_ends_in_an_error(
     monkeypatch.setattr(faults, "ROWS", [bad])
     assert faults.main() == 1
     said = capsys.readouterr().out
-    assert "WRONG\n    sync: sent: 1, not 3\n    sync: billed: possibly, not no\n" in said
+    line = "    WRONG answers 500, generate: sync: sent: 1, not 3; billed: possibly, not no\n"
+    assert "WRONG\n" + line in said
     assert said.endswith("3 wrong\n")
+
+
+def test_what_time_decides_is_judged_again_with_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = replace(row("never an answer", "generate"), got=faults.OVER, how={"deadline": 1e-6})
+    assert faults.judged(one, "sync")[1] != []
+    monkeypatch.setattr(faults, "MORE", 1_000_000)
+    assert faults.judged(one, "sync")[1] == []
 
 
 def test_columns_in_which_the_drivers_differ_show_each() -> None:

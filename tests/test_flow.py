@@ -77,10 +77,19 @@ def test_a_helper_returns_the_reply(helper: Effects[Any]) -> None:
     assert stop.value.value == "reply"
 
 
-@pytest.mark.parametrize("wrong", [None, 7, "send", REQUEST, Send])
+@pytest.mark.parametrize("wrong", [None, 7, "send", REQUEST, Send, Gather((), "2")])  # type: ignore[arg-type]
 def test_only_an_effect_is_proper(wrong: Any) -> None:
     with pytest.raises(PluginError, match="effects only"):
         proper(wrong)
+
+
+def test_whatever_cannot_be_shown_is_an_error_all_the_same() -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(PluginError, match="proper ones, not a Shy"):
+        proper(Shy())  # type: ignore[arg-type]
 
 
 def test_an_effect_is_proper_as_it_is() -> None:
@@ -171,3 +180,50 @@ def test_closing_a_transformed_flow_closes_the_flow() -> None:
     next(outer)
     outer.close()
     assert ended == [1]
+
+
+def test_of_a_strange_flow_a_handler_sees_proper_effects_only() -> None:
+    seen: list[Effect] = []
+
+    def watched(effect: Effect) -> Effects[Any]:
+        seen.append(effect)
+        return (yield effect)
+
+    def flow() -> Effects[None]:
+        yield from sleep(1)
+        yield Send("no request")  # type: ignore[arg-type]
+
+    with pytest.raises(PluginError, match="effects only"):
+        play(transform(flow(), watched, strange=True))
+    assert seen == [Sleep(1)]
+
+
+def test_what_a_strange_flow_gathers_is_strange_too() -> None:
+    def inner() -> Effects[None]:
+        yield Send("no request")  # type: ignore[arg-type]
+
+    outer = transform(gather([inner()]), kept, of=Sleep, strange=True)
+    child = next(outer).flows[0]  # type: ignore[union-attr]
+    with pytest.raises(PluginError, match="effects only"):
+        next(child)
+    outer.close()
+
+
+def test_what_has_been_checked_passes_unchecked() -> None:
+    wrong: Any = "no effect"
+
+    def flow() -> Effects[None]:
+        yield wrong
+
+    assert list(transform(flow(), kept, of=Sleep)) == [wrong]
+
+
+def test_a_handler_may_be_for_several_types() -> None:
+    def mute(effect: Effect) -> Effects[Any]:
+        return "muted"
+        yield
+
+    def flow() -> Effects[tuple[Any, ...]]:
+        return (yield Sleep(1)), (yield Receive()), (yield Call(lambda: 42))
+
+    assert play(transform(flow(), mute, of=(Sleep, Receive))).response == ("muted", "muted", 42)

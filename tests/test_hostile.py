@@ -30,7 +30,7 @@ from imagekit import (
     RetryPolicy,
     TransportError,
 )
-from imagekit._framing import LineDecoder
+from imagekit._framing import EventDecoder, LineDecoder
 from imagekit._hushed import Hush
 from imagekit._network import is_public
 from imagekit.provider import (
@@ -176,11 +176,39 @@ def test_a_line_without_an_end_is_not_held_for_ever(monkeypatch: pytest.MonkeyPa
         list(lines.feed(b"x" * 60))
 
 
+def test_an_event_of_empty_lines_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagekit._framing.MOST_HELD", 100)
+    events = EventDecoder()
+    assert list(events.feed(b": ping\n\n" * 200)) == []
+    with pytest.raises(ProtocolError, match="longer than 100 bytes"):
+        list(events.feed(b"data:\n" * 101))
+
+
 def test_halves_of_characters_do_not_break_json() -> None:
     cut = json.dumps({"a\ud83d": ["\ud83d", {"b": "whole \U0001f600"}, 1]})
     for found in (HttpResponse(200, {}, cut.encode()).json(), ServerSentEvent("e", cut).json()):
         assert found == {"a\ufffd": ["\ufffd", {"b": "whole \U0001f600"}, 1]}
         assert json.dumps(found, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        pytest.param(b'"a\xed\xa0\xbd"', "a" + 3 * "\ufffd", id="a half in UTF-8"),
+        pytest.param('"a\ud83d"'.encode("utf-16", "surrogatepass"), "a\ufffd", id="in UTF-16"),
+        pytest.param(rb'"a\ud83d"'.decode().encode("utf-16"), "a\ufffd", id="spelt out in UTF-16"),
+        pytest.param(b'"a\xff"', "a\ufffd", id="a wrong byte"),
+    ],
+)
+def test_what_is_no_character_does_not_break_json_either(sent: bytes, found: str) -> None:
+    assert HttpResponse(200, {}, sent).json() == found
+
+
+@pytest.mark.parametrize("sent", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1.5E+400"])
+def test_what_is_no_number_is_null(sent: bytes) -> None:
+    assert HttpResponse(200, {}, b'{"a": [%b, 1.5e3, -0.25, 7]}' % sent).json() == {
+        "a": [None, 1500.0, -0.25, 7]
+    }
 
 
 def test_an_odd_date_does_not_end_the_call() -> None:

@@ -20,8 +20,8 @@ from cli_terminal import terminal
 from imagekit import Image, ImageFailure, ImageResponse
 from imagekit._cli import main
 from imagekit._cli._main import cli
+from imagekit._installed import names as installed
 from imagekit._names import names, slug
-from imagekit._plugins import names as installed
 from imagekit.provider import (
     Capabilities,
     Config,

@@ -5,6 +5,8 @@ import errno
 import io
 import json
 import os
+import pickle
+import stat
 import struct
 import sys
 import threading
@@ -46,6 +48,36 @@ def test_an_image_reads_its_facts_from_its_bytes(data: Any) -> None:
 
 def test_an_image_takes_a_blob() -> None:
     assert Image(data=Blob(base64.b64encode(PNG).decode())).data == PNG  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data", [PNG, SVG, b"of no type we know", b""])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_picture_made_of_a_blob_is_the_one_that_is_checked(
+    data: bytes, in_file: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "it").write_bytes(data)
+    blob = Blob.in_file(tmp_path / "it", len(data)) if in_file else Blob.of(data)
+    about: dict[str, Any] = {"revised_prompt": "a cat", "id": "ig_1", "echo": {"size": "4x3"}}
+    made, checked = Image.of(blob, **about), Image(data=blob, **about)
+    assert made == checked
+    assert list(vars(made)) == list(vars(checked))
+    assert made.model_dump_json() == checked.model_dump_json()
+    assert made.path == checked.path
+    assert pickle.loads(pickle.dumps(made)) == checked
+
+
+def test_pictures_made_of_blobs_have_nothing_in_common() -> None:
+    echo = {"size": "4x3"}
+    one, other = Image.of(Blob.of(PNG), echo=echo), Image.of(Blob.of(SVG))
+    echo["size"] = "8x6"
+    assert (one.echo, one.width) == ({"size": "4x3"}, 4)
+    assert (other.echo, other.width, other.revised_prompt, other.id) == ({}, None, None, None)
+    assert other.echo is not Image.of(Blob.of(PNG)).echo
+
+
+def test_a_picture_made_of_a_file_that_is_gone_is_the_callers_to_look_after(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"cannot read the picture from .*gone"):
+        Image.of(Blob.in_file(tmp_path / "gone", 9))
 
 
 def test_the_bytes_win_over_what_is_said_of_them() -> None:
@@ -489,6 +521,44 @@ def test_a_link_stays_a_link_and_what_it_names_is_replaced(tmp_path: Path) -> No
     assert Image(data=PNG).save(link) == link
     assert link.is_symlink()
     assert (tmp_path / "there" / "otter.png").read_bytes() == PNG
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o444, 0o4755], ids=["640", "read only", "setuid"])
+def test_what_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "otter.png"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    Image(data=PNG).save(path)
+    assert path.read_bytes() == PNG
+    assert stat.S_IMODE(path.stat().st_mode) == mode & 0o777
+
+
+def test_what_replaces_a_private_file_is_private_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, modes = tmp_path / "otter.png", []
+    path.touch(0o600)
+    write = Path.write_bytes
+
+    def noted(part: Path, data: bytes) -> int:
+        modes.append(stat.S_IMODE(part.stat().st_mode))
+        return write(part, data)
+
+    monkeypatch.setattr(Path, "write_bytes", noted)
+    Image(data=PNG).save(path)
+    assert modes == [0o600]
+
+
+def test_a_disk_that_knows_no_permissions_gets_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    (tmp_path / "otter.png").write_bytes(b"old")
+    Image(data=PNG).save(tmp_path / "otter.png")
+    assert (tmp_path / "otter.png").read_bytes() == PNG
 
 
 def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:

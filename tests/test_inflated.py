@@ -56,7 +56,7 @@ def test_what_is_not_compressed_needs_nothing(encoding: str) -> None:
     assert inflater(encoding, "identity") is None
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZip", " deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "x-gzip", " deflate"])
 def test_what_is_usual_is_inflated_though_nobody_asked(encoding: str) -> None:
     assert isinstance(inflater(encoding, "identity"), Inflater)
 
@@ -76,3 +76,13 @@ def test_what_nobody_asked_for_is_refused(encoding: str, why: str) -> None:
 
 def test_who_asks_for_more_is_left_to_the_library() -> None:
     assert inflater("br", "gzip, BR") is None
+
+
+def test_the_end_of_what_came_is_told_from_a_part() -> None:
+    sent, inflating = gzip.compress(DATA), Inflater("gzip")
+    inflating.finish()  # an empty body is no part of anything
+    assert b"".join(inflating.feed(sent[:-1])) == DATA
+    with pytest.raises(ProtocolError, match="ends amid"):
+        inflating.finish()
+    list(inflating.feed(sent[-1:]))
+    inflating.finish()

@@ -9,7 +9,8 @@ import gc
 import json
 import os
 import pickle
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 import imagekit
 from imagekit import (
@@ -35,7 +37,8 @@ from imagekit import (
 )
 from imagekit._blob import PIECE, Memory
 from imagekit._cli._main import cli
-from imagekit._spool import Part, Spool
+from imagekit._saved import place
+from imagekit._spool import Part, Spool, place_of
 from imagekit.provider import (
     Blob,
     Flow,
@@ -143,6 +146,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def umask() -> Iterator[int]:
+    """Of what every new file of the process lacks."""
+    before = os.umask(0o027)
+    yield 0o027
+    os.umask(before)
+
+
+@pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """No picture that is in a file is brought into memory."""
     read = Blob.__bytes__
@@ -168,7 +179,7 @@ class TestWhole:
         self, driver: Driver, here: Path, unread: None
     ) -> None:
         image = generate(driver, Service(PNG), into="cat.png").image
-        assert image.path == Path("cat.png")
+        assert image.path == here / "cat.png"
         assert Path("cat.png").read_bytes() == PNG
         assert (image.length, image.width, image.media_type) == (len(PNG), 1, "image/png")
         assert image.facts.width == 1
@@ -205,13 +216,13 @@ class TestWhole:
         self, driver: Driver, here: Path
     ) -> None:
         image = generate(driver, None, Inside(), into="cat.png").image
-        assert image.path == Path("cat.png")
+        assert image.path == here / "cat.png"
         assert image.data == Path("cat.png").read_bytes() == picture(10)
         assert there(here) == ["cat.png"]
 
     def test_a_url_is_fetched_into_the_file(self, driver: Driver, here: Path, unread: None) -> None:
         image = generate(driver, Service(FAR), into="cat.png").image
-        assert (image.url, image.path) == (FAR, Path("cat.png"))
+        assert (image.url, image.path) == (FAR, here / "cat.png")
         assert Path("cat.png").read_bytes() == PNG
         assert there(here) == ["cat.png"]
 
@@ -220,10 +231,10 @@ class TestWhole:
     ) -> None:
         far = Image(url=FAR)
         image = driver.call(lambda c: c.fetch(far, into="cat.png"), Service(), **settings())
-        assert image.path == Path("cat.png")
+        assert image.path == here / "cat.png"
         assert there(here) == ["cat.png"]
         again = driver.call(lambda c: c.fetch(image, into="dog.png"), Service(), **settings())
-        assert again.path == Path("dog.png")
+        assert again.path == here / "dog.png"
         assert again.same(image)
 
     @pytest.mark.parametrize("given", [PNG, FAR], ids=["bytes", "url"])
@@ -239,7 +250,7 @@ class TestWhole:
     def test_with_the_exchanges_kept_it_is_written_all_the_same(self, here: Path) -> None:
         response = generate(Driver("sync"), Service(PNG), into="cat.png", raw=True)
         assert base64.b64encode(PNG) in response.raw[0].response.body
-        assert response.image.path == Path("cat.png")
+        assert response.image.path == here / "cat.png"
         assert there(here) == ["cat.png"]
 
     def test_a_device_is_written_to_and_never_replaced(self, here: Path) -> None:
@@ -252,13 +263,13 @@ class TestWhole:
         first = generate(driver, Service(PNG), into="one.png", cache=cache)
         second = generate(driver, Service(PNG), into="two.png", cache=cache)
         assert (first.cached, bool(second.cached)) == (None, True)
-        assert second.image.path == Path("two.png")
+        assert second.image.path == here / "two.png"
         assert Path("one.png").read_bytes() == Path("two.png").read_bytes() == PNG
 
     def test_a_job_is_resumed_into_a_file(self, driver: Driver, here: Path, unread: None) -> None:
         job = driver.call(lambda c: c.submit("a cat"), Service(PNG), **settings())
         done = driver.call(lambda c: c.resume(job, into="cat.png"), Service(PNG), **settings())
-        assert done.image.path == Path("cat.png")
+        assert done.image.path == here / "cat.png"
         assert there(here) == ["cat.png"]
 
     def test_it_goes_in_again(self, driver: Driver, here: Path) -> None:
@@ -266,10 +277,33 @@ class TestWhole:
         again = driver.call(lambda c: c.edit("a hat", images=[image]), Service(PNG), **settings())
         assert again.ok
 
+    def test_it_is_in_the_folder_that_the_call_was_made_in(
+        self, driver: Driver, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (here / "other").mkdir()
+
+        class Wandering(Service):
+            """The first who is asked is busy, and the program works elsewhere by then."""
+
+            def __call__(self, request: httpx.Request) -> httpx.Response:
+                monkeypatch.chdir(here / "other")
+                if not self.seen:
+                    self.seen.append(request)
+                    return httpx.Response(503)
+                return super().__call__(request)
+
+        known = plugins(toy=Wide(), spare=Wide())
+        how = settings() | {"plugins": known, "provider": ["toy", "spare"]}
+        ask: Any = lambda c: c.generate("a cat", into="cat.png")  # noqa: E731
+        image = driver.call(ask, Wandering(PNG), **how).image
+        assert image.path == here / "cat.png"
+        assert pickle.loads(pickle.dumps(image)).data == PNG
+        assert there(here / "other") == []
+
     def test_a_plan_is_done_into_a_file(self, driver: Driver, here: Path) -> None:
         plan = driver.call(lambda c: c.plan("a cat", into="cat.png"), Service(PNG), **settings())
         done = driver.call(lambda c: c.run(plan, into="cat.png"), Service(PNG), **settings())
-        assert done.image.path == Path("cat.png")
+        assert done.image.path == here / "cat.png"
         assert "cat.png" not in str(plan)
 
 
@@ -285,17 +319,19 @@ class TestStreamed:
             def append(self, one: Any) -> None:
                 super().append(one)
                 if isinstance(one, PartialImage):
-                    seen.append((one.image.path, one.image.data == OTHER))
+                    path = one.image.path
+                    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+                    seen.append((path, one.image.data == OTHER))
 
         service = Service(events=self.EVENTS + event("end"))
         told = driver.stream(
             "a cat", service, events=Look(), fields={"into": "cat.png"}, **settings()
         )
         assert [(path.suffix, path.parent, same) for path, same in seen] == [
-            (".part", Path(), True),
-            (".part", Path(), True),
+            (".part", here, True),
+            (".part", here, True),
         ]
-        assert told[-1].response.image.path == Path("cat.png")
+        assert told[-1].response.image.path == here / "cat.png"
         ready = [one for one in told if isinstance(one, imagekit.ImageReady)]
         assert ready[0].image == told[-1].response.image
         assert there(here) == ["cat.png"]
@@ -349,11 +385,12 @@ class TestRefused:
             ("a\0b.png", "into is a path"),
             (b"cat.png", "into is a path.*not b'cat.png'"),
             (7, "into is a path.*not 7"),
-            ("nowhere/cat.png", "there is no folder 'nowhere'"),
-            ("old.png", "'old.png' is there already; overwrite=True replaces it"),
-            ("old-{n}.png", "'old-1.png' is a folder"),
+            ("nowhere/cat.png", "there is no folder '.*/nowhere'"),
+            ("nowhere/", "there is no folder '.*/nowhere'"),
+            ("old.png", "'.*/old.png' is there already; overwrite=True replaces it"),
+            ("old-{n}.png", "'.*/old-1.png' is a folder"),
         ],
-        ids=["empty", "blank", "nul", "bytes", "number", "no folder", "there", "a folder"],
+        ids=["empty", "blank", "nul", "bytes", "number", "no folder", "slash", "there", "a folder"],
     )
     def test_before_anything_is_sent(
         self, driver: Driver, here: Path, into: Any, words: str
@@ -372,8 +409,64 @@ class TestRefused:
         self, here: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "access", lambda *_: False)
-        with pytest.raises(RequestError, match=r"the folder '\.' may not be written to"):
+        with pytest.raises(RequestError, match=r"the folder '/.*' may not be written to"):
             generate(Driver("sync"), Service(PNG), into="cat.png")
+
+    def test_a_folder_that_is_gone(self, here: Path) -> None:
+        (here / "gone").mkdir()
+        os.chdir(here / "gone")
+        (here / "gone").rmdir()
+        service = Service(PNG)
+        with pytest.raises(RequestError, match=r"into='cat.png' is in the folder.* is gone: No"):
+            generate(Driver("sync"), service, into="cat.png")
+        generate(Driver("sync"), service, into=here / "cat.png")
+        assert len(service.seen) == 1
+
+    @pytest.mark.parametrize("far", [False, True], ids=["same disk", "another disk"])
+    def test_what_is_replaced_keeps_its_permissions_and_a_link_stays_one(
+        self, here: Path, far: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        replace = Path.replace
+
+        def across(path: Path, target: Path) -> Path:
+            if far and path.name.startswith("imagekit-"):
+                raise OSError(errno.EXDEV, "Invalid cross-device link")
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", across)
+        (here / "kept").mkdir()
+        Path("kept/old.png").write_bytes(b"old")
+        Path("kept/old.png").chmod(0o620)
+        Path("cat.png").symlink_to("kept/old.png")
+        said = place_of({"into": here / "cat.png", "overwrite": True}, 1)
+        assert said is not None
+        assert said.folder == here / "kept"
+        image = generate(Driver("sync"), Service(PNG), into="cat.png", overwrite=True).image
+        assert (image.path, image.data) == (here / "cat.png", PNG)
+        assert Path("cat.png").is_symlink()
+        assert (there(here), there(here / "kept")) == (["cat.png", "kept"], ["old.png"])
+        assert Path("kept/old.png").read_bytes() == PNG
+        assert stat.S_IMODE(Path("kept/old.png").stat().st_mode) == 0o620
+
+    def test_a_link_into_nowhere_is_refused(self, here: Path) -> None:
+        Path("cat.png").symlink_to("nowhere/cat.png")
+        service = Service(PNG)
+        with pytest.raises(RequestError, match=r"there is no folder '.*/nowhere'"):
+            generate(Driver("sync"), service, into="cat.png", overwrite=True)
+        assert service.seen == []
+
+    def test_a_link_in_a_circle_is_replaced(self, here: Path) -> None:
+        Path("cat.png").symlink_to("cat.png")
+        generate(Driver("sync"), Service(PNG), into="cat.png", overwrite=True)
+        assert Path("cat.png").read_bytes() == PNG
+
+    def test_a_new_file_is_as_every_new_file(self, here: Path, umask: int) -> None:
+        generate(Driver("sync"), Service(PNG), into="cat.png")
+        generate(Driver("sync"), Service(PNG), into="owl.png", overwrite=True)
+        generate(Driver("sync"), None, Inside(), into="dog.png", overwrite=True)
+        assert there(here) == ["cat.png", "dog.png", "owl.png"]
+        for name in there(here):
+            assert stat.S_IMODE(Path(name).stat().st_mode) == 0o666 & ~umask
 
     def test_what_is_there_is_replaced_when_that_is_said(self, driver: Driver, here: Path) -> None:
         Path("cat.png").write_bytes(b"old")
@@ -433,10 +526,10 @@ class TestTrouble:
                 return super().__call__(request)
 
         response = generate(driver, Late(PNG), into="cat.png")
-        assert response.image.path == Path("cat-2.png")
+        assert response.image.path == here / "cat-2.png"
         assert Path("cat.png").read_bytes() == b"somebody's"
         assert [one.feature for one in response.notices] == ["into"]
-        assert "saved as 'cat-2.png'" in response.notices[0].detail
+        assert f"saved as '{here / 'cat-2.png'}'" in response.notices[0].detail
 
     def test_what_cannot_be_renamed_stays_and_the_error_says_where(
         self, driver: Driver, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -460,13 +553,23 @@ class TestTrouble:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(Path, "write_bytes", full)
-        with pytest.raises(RequestError, match=r"cannot write 'cat\.png': No space") as caught:
+        with pytest.raises(RequestError, match=r"cannot write '.*/cat\.png': No space") as caught:
             generate(driver, None, Inside(), into="cat.png")
         assert caught.value.response is not None
         assert caught.value.response.image.data == picture(10)
         far = Image(data=PNG)
-        with pytest.raises(RequestError, match=r"cannot write 'cat\.png': No space"):
+        with pytest.raises(RequestError, match=r"cannot write '.*/cat\.png': No space"):
             driver.call(lambda c: c.fetch(far, into="cat.png"), **settings())
+        assert there(here) == []
+
+    def test_a_file_that_is_gone_is_nothing_to_put_anywhere(
+        self, driver: Driver, here: Path
+    ) -> None:
+        (here / "old.png").write_bytes(PNG)
+        image = Image(data=Blob.in_file(here / "old.png", len(PNG)))
+        (here / "old.png").unlink()
+        with pytest.raises(RequestError, match=r"cannot read the picture from '.*/old\.png': No"):
+            driver.call(lambda c: c.fetch(image, into="cat.png"), **settings())
         assert there(here) == []
 
     def test_another_disk_gets_a_copy(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,7 +582,7 @@ class TestTrouble:
 
         monkeypatch.setattr(Path, "replace", across)
         image = generate(Driver("sync"), Service(PNG), into="cat.png").image
-        assert (image.path, image.data, there(here)) == (Path("cat.png"), PNG, ["cat.png"])
+        assert (image.path, image.data, there(here)) == (here / "cat.png", PNG, ["cat.png"])
 
     def test_it_is_written_when_the_time_is_over(self, here: Path) -> None:
         class Late(Inside):
@@ -489,7 +592,7 @@ class TestTrouble:
 
         from imagekit._drive import run
         from imagekit._scope import Scope
-        from imagekit._spool import place_of, spooled
+        from imagekit._spool import spooled
         from imagekit._transport import SyncTransport
 
         over = Scope(0.0)
@@ -500,7 +603,7 @@ class TestTrouble:
         assert run(flow, SyncTransport(), over).image.path == Path("cat.png")
 
     def test_what_fails_with_nothing_come_fails_as_it_did(self, here: Path) -> None:
-        from imagekit._spool import place_of, spooled
+        from imagekit._spool import spooled
 
         def flow() -> Flow:
             raise imagekit.PluginError("no")
@@ -529,6 +632,21 @@ class TestTrouble:
         assert [one.feature for one in response.notices] == ["url"]
 
 
+class TestPlace:
+    def test_what_is_gone_goes_nowhere(self, tmp_path: Path) -> None:
+        placed = place(Blob.in_file(tmp_path / "gone", 3), tmp_path / "cat.png", force=False)
+        assert (placed.path, placed.bad, there(tmp_path)) == (None, True, [])
+        assert "cannot read the picture from" in str(placed.why)
+
+    def test_whoever_has_the_blob_sees_it_by_the_name_that_was_said(self, tmp_path: Path) -> None:
+        (tmp_path / "1.part").write_bytes(PNG)
+        link = tmp_path / "cat.png"
+        link.symlink_to("real.png")
+        loose = Blob.in_file(tmp_path / "1.part", len(PNG), loose=True)
+        assert place(loose, link, force=True).path == loose.path == link
+        assert (bytes(loose), there(tmp_path)) == (PNG, ["cat.png", "real.png"])
+
+
 class Full:
     """A file of a disk that is full after a few more bytes."""
 
@@ -549,8 +667,8 @@ class Full:
 class TestPart:
     @pytest.mark.parametrize("room", [0, 5, 11])
     def test_a_full_disk_sends_it_to_memory(self, tmp_path: Path, room: int) -> None:
-        part = Part(tmp_path / "1.part")
-        part._file = Full(part._file, room)  # type: ignore[assignment]
+        part = Part(tmp_path / "1.part").begin()
+        part._file = Full(part._file, room)
         for piece in (b"abc", b"defgh", b"", b"ijklm"):
             part.write(piece)
         found = part.blob()
@@ -695,6 +813,81 @@ class TestImage:
         with pytest.raises(RequestError, match="No such file"):
             _ = held.data
 
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda image, folder: image.save(folder / "copy.png"),
+            lambda image, folder: image.save("/dev/null"),
+            lambda image, folder: image == Image(data=PNG),
+            lambda image, folder: Image(data=PNG) == image,
+            lambda image, folder: image.same(Image(data=PNG)),
+            lambda image, folder: image.model_dump(),
+            lambda image, folder: image.model_dump(mode="json"),
+            lambda image, folder: image.model_dump_json(),
+            lambda image, folder: imagekit.ImageResponse(slots=(image,)).model_dump_json(),
+            lambda image, folder: image.to_base64(),
+            lambda image, folder: image.to_data_url(),
+            lambda image, folder: image.to_pil(),
+            lambda image, folder: image.read(),
+            lambda image, folder: image.open(),
+            lambda image, folder: image.facts,
+        ],
+        ids=[
+            *("save", "to a device", "equal", "equal to it", "same", "dump", "dump as json"),
+            *(
+                "json",
+                "json of a response",
+                "base64",
+                "data url",
+                "pillow",
+                "read",
+                "open",
+                "facts",
+            ),
+        ],
+    )
+    def test_what_is_gone_is_one_error_whatever_is_done(
+        self, held: Image, tmp_path: Path, use: Callable[[Image, Path], object]
+    ) -> None:
+        assert held.path is not None
+        held.path.unlink()
+        with pytest.raises(
+            RequestError, match=r"cannot read the picture from '.*cat\.png': No such"
+        ) as caught:
+            use(held, tmp_path)
+        assert isinstance(caught.value.__cause__, FileNotFoundError)
+        assert there(tmp_path) == []
+
+    def test_what_needs_no_bytes_needs_no_file(self, held: Image) -> None:
+        again, before = held.model_copy(), hash(held)
+        assert held.path is not None
+        held.path.unlink()
+        assert held == again
+        assert held != Image(data=PNG[:-1])
+        assert (held.length, hash(held)) == (len(PNG), before)
+        assert held.model_dump(exclude={"data"})["width"] == 1
+        assert '"width":1' in held.model_dump_json(exclude={"data"})
+
+    def test_what_pydantic_cannot_write_is_its_own_error(self) -> None:
+        odd = Image.model_construct(data=PNG, echo={"odd": object()})
+        with pytest.raises(PydanticSerializationError, match="Unable to serialize"):
+            odd.model_dump_json()
+        with pytest.raises(PydanticSerializationError, match="Unable to serialize"):
+            odd.model_dump(mode="json")
+
+    def test_equal_pictures_have_one_hash(self, held: Image, tmp_path: Path, unread: None) -> None:
+        (tmp_path / "copy.png").write_bytes(PNG)
+        copied = Image(data=Blob.in_file(tmp_path / "copy.png", len(PNG)))
+        far = Image(url=FAR, echo={"a": [1]})
+        assert len({held, copied, Image(data=PNG)}) == 1
+        assert len({held, Image(data=PNG[:-1]), far, Image(url=FAR[:-1]), far}) == 4
+        given = imagekit.ImageInput(data=PNG)
+        in_file = imagekit.ImageInput.model_validate(
+            {"data": Blob.in_file(tmp_path / "x", len(PNG))}
+        )
+        assert hash(given) == hash(in_file)
+        assert len({given, imagekit.ImageInput(data=PNG), imagekit.ImageInput(url=FAR)}) == 2
+
     def test_an_empty_file_is_no_picture(self, tmp_path: Path) -> None:
         path = tmp_path / "none"
         path.touch()
@@ -789,6 +982,30 @@ def test_an_interrupt_amid_closing_leaves_no_file(
     gc.collect()
     assert there(here) == []
     part.drop()
+
+
+@pytest.mark.parametrize("into", ["a" * 300 + ".png", "a" * 300 + "/cat.png", "a/" * 5000])
+def test_a_name_that_no_file_can_have_is_refused_before_it_is_asked_for(into: str) -> None:
+    with pytest.raises(RequestError, match=r"no picture can go into '.{1,200}': File") as found:
+        imagekit.generate("a cat", provider="sketch", into=into)
+    assert found.value.billed == "no"
+
+
+def test_an_interrupt_as_a_file_is_made_leaves_none(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strikes(path: Path) -> None:
+        path.touch()
+        raise KeyboardInterrupt
+
+    spool = Spool(here)
+    with monkeypatch.context() as patch:
+        patch.setattr(_spool, "owned", strikes)
+        with pytest.raises(KeyboardInterrupt):
+            spool.sink()
+    assert len(there(here)) == 1
+    spool.close()
+    assert there(here) == []
 
 
 def test_a_call_that_ended_leaves_what_is_somebodys(here: Path) -> None:

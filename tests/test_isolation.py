@@ -23,11 +23,11 @@ from imagekit import (
     Profile,
     ProviderUnavailableError,
     UnknownProviderError,
-    _plugins,
+    _installed,
 )
 from imagekit._cli import _looked
 from imagekit._cli._main import cli
-from imagekit._plugins import Found, _requirement, contract_of, installed, names, remedy, said
+from imagekit._installed import Found, contract_of, installed, names, remedy, requirement, said
 from imagekit.provider import CONTRACT, Config, Endpoint, Verdict, hookimpl
 from planted import GATE, Install
 from spoken import httpx
@@ -77,7 +77,7 @@ BROKEN = {
     "is no python": ("this is no python", "does not import: SyntaxError"),
     "lacks a module": ("import nothing_of_that_name", "does not import: ModuleNotFoundError"),
     "mute on import": (f"{HEAD}\nraise Mute", "does not import: "),
-    "hangs on import": (f"{GOOD}\nGATE.wait(20)", "no answer"),
+    "hangs on import": (f"{GOOD}\nGATE.wait(60)", "no answer"),
     "no hook": (HEAD, "no imagekit_provider marked @hookimpl"),
     "misspelt hook": (f"{GOOD}\n@hookimpl\ndef imagekit_provder(config): 1", "imagekit_provder"),
     "greedy hook": (GOOD.replace("(config)", "(config, colour)"), "colour"),
@@ -105,7 +105,7 @@ BROKEN = {
     "raises when built": (making("1 / 0"), "cannot be built: ZeroDivisionError"),
     "exits when built": (making("raise SystemExit"), "cannot be built: SystemExit()"),
     "odd when built": (making("raise Odd"), "cannot be built: Odd()"),
-    "hangs when built": (making("GATE.wait(20)"), "no answer"),
+    "hangs when built": (making("GATE.wait(60)"), "no answer"),
     "gives none": (making("return None"), "or it returned None"),
     "gives text": (making("return 'a provider'"), "has no 'endpoint'"),
     "gives the class": (making("return Provider"), "capabilities"),
@@ -117,7 +117,7 @@ BROKEN = {
     "endpoint of text": (having("endpoint = Endpoint(7)"), "its endpoint is no Endpoint"),
     "endpoint raises": (having("endpoint = property(lambda self: 1 / 0)"), "ZeroDivisionError"),
     "endpoint exits": (having("endpoint = property(lambda self: exit())"), "SystemExit"),
-    "endpoint hangs": (having("endpoint = property(lambda self: GATE.wait(20))"), "no answer"),
+    "endpoint hangs": (having("endpoint = property(lambda self: GATE.wait(60))"), "no answer"),
     "capabilities of text": (
         having("def capabilities(self, model): return {}"),
         "capabilities() gave no Capabilities",
@@ -130,7 +130,7 @@ BROKEN = {
         having("def capabilities(self, model): exit(3)"),
         "cannot say what it can do: SystemExit(3)",
     ),
-    "capabilities hang": (having("def capabilities(self, model): GATE.wait(20)"), "no answer"),
+    "capabilities hang": (having("def capabilities(self, model): GATE.wait(60)"), "no answer"),
     "models are a number": (having("models = 7"), "cannot say which models it has: TypeError"),
     "models are numbers": (having("models = [7]"), "one of its models is no name, but 7"),
     "models raise": (having("models = property(lambda self: 1 / 0)"), "which models it has: Zero"),
@@ -214,18 +214,30 @@ def test_the_lists_have_the_others(install: Install, case: str) -> None:
     assert (result.exit_code, states["broken"], states["good"]) == (1, "broken", "ok")
 
 
+@pytest.fixture
+def good_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is not the good provider's, whom others may keep from the processor."""
+    join = threading.Thread.join
+
+    def patient(self: threading.Thread, timeout: float | None = None) -> None:
+        join(self, 60 if self.name == "imagekit looks at good" else timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", patient)
+
+
+@pytest.mark.usefixtures("good_has_time")
 def test_whoever_hangs_is_a_line_and_waited_for_together(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_looked, "LIMIT", 1.5)
+    monkeypatch.setattr(_looked, "LIMIT", 3.0)
     slow = {f"slow-{number}": BROKEN[case][0] for number, case in enumerate(SLOW)}
     for name, code in slow.items():
         install(name, code, dist=f"{name}-dist")
     install("good", GOOD, dist="good-dist")
     began = time.monotonic()
     result = run("doctor")
-    assert time.monotonic() - began < 1.5 * len(slow)
-    late = "gave no answer within 1.5 s: it hangs, or is very slow; upgrade or uninstall"
+    assert time.monotonic() - began < 3 * len(slow)
+    late = "gave no answer within 3 s: it hangs, or is very slow; upgrade or uninstall"
     for name in slow:
         [line] = lines(result, name)
         assert (
@@ -243,16 +255,17 @@ def test_whoever_hangs_is_a_line_and_waited_for_together(
     assert states["good"] == "ok"
 
 
+@pytest.mark.usefixtures("good_has_time")
 def test_models_of_all_wait_for_none_that_hangs(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_looked, "LIMIT", 1.5)
+    monkeypatch.setattr(_looked, "LIMIT", 0.5)
     broken(install, "hangs on import")
     result = run("models", "--json")
     assert result.exit_code == 1
     rows = {row["provider"]: row for row in json.loads(result.stdout)}
     assert rows["good"]["default"]["model"] == "easel-1"
-    assert "provider 'broken' gave no answer within 1.5 s" in rows["broken"]["error"]
+    assert "provider 'broken' gave no answer within 0.5 s" in rows["broken"]["error"]
     assert "toy-dist 1.2" in rows["broken"]["error"]
 
 
@@ -273,11 +286,11 @@ def test_while_one_hangs_others_are_imported_built_and_called(install: Install, 
             target=lambda: done.append(client.generate("a boat", provider="good")), daemon=True
         )
         other.start()
-        other.join(10)
+        other.join(15)
         assert len(done) == 1
         assert late == []
         GATE.set()
-        thread.join(10)
+        thread.join(30)
         assert len(late) == 1
 
 
@@ -506,7 +519,7 @@ def test_ctrl_c_while_an_error_is_told_is_ctrl_c() -> None:
 
 @pytest.mark.parametrize("dist", [None, "nobody-of-that-name"])
 def test_of_one_without_metadata_nobody_knows_what_it_asks_for(dist: str | None) -> None:
-    assert _requirement(Found("easel", "toy", dist)) is None
+    assert requirement(Found("easel", "toy", dist)) is None
 
 
 def test_an_import_error_of_anybody_elses_is_no_news_of_ours(install: Install) -> None:
@@ -697,7 +710,7 @@ def _others() -> str:
 
 
 def test_with_no_plugin_the_list_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagekit._plugins.installed", tuple)
+    monkeypatch.setattr("imagekit._installed.installed", tuple)
     result = run("plugin", "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "pip install imagekit-sketch" in result.stderr
@@ -730,7 +743,7 @@ def test_a_list_that_cannot_be_read_keeps_nobody_from_the_others(
 
 def test_a_list_that_can_be_read_is_told_of_by_nobody(install: Install) -> None:
     install("good", GOOD, dist="good-dist")
-    assert _plugins.unreadable() == ()
+    assert _installed.unreadable() == ()
 
 
 @pytest.mark.parametrize("module", ["not a module!!", "toy-broken", "toy_broken:"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -205,6 +206,61 @@ def shades(response: ImageResponse) -> list[bytes]:
     return [image.read() for image in response]
 
 
+class Striking(Scripted):
+    """A provider whose client is struck as soon as what it *begins* is begun: it waits for good."""
+
+    def __init__(self, driver: Driver, *begins: int) -> None:
+        super().__init__(self._made, detaches=True, max_images=1)
+        self._driver, self._begins = driver, set(begins)
+        self.struck: list[Any] = []
+        self.came: Any = None
+
+    def _made(self, request: ImageRequest) -> Any:
+        if request.seed in self._begins:
+            yield from self._noted(request.seed)
+        while self._begins:
+            yield from sleep(0.001)
+        if request.seed == 3:
+            self._strike()
+        yield from sleep(30)
+
+    def resume(self, handle: Mapping[str, Any]) -> Flow:
+        yield from sleep(0)
+        return ImageResponse(slots=(Image(data=picture()),))
+
+    def batch(self, requests: Sequence[ImageRequest]) -> Any:
+        yield from self._noted(0)
+
+    def _noted(self, name: int) -> Any:
+        try:
+            yield from checkpoint({"part": name})
+        finally:
+            self._begins.remove(name)
+            if not name:
+                self._strike()
+
+    def during(self, client: Any, verb: str, *given: Any, **how: Any) -> Any:
+        """Call *verb*, which is struck, and keep by what."""
+        if self._driver.blocking:
+            ident = threading.main_thread().ident
+            self._strike = lambda: signal.pthread_kill(ident, signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt) as found:
+                getattr(client, verb)(*given, **how)
+            self.struck.append(found.value)
+            return None
+
+        async def cancelled() -> None:
+            with anyio.CancelScope() as scope:
+                self._strike = scope.cancel
+                try:
+                    self.came = await getattr(client, verb)(*given, **how)
+                except anyio.get_cancelled_exc_class() as error:
+                    self.struck.append(error)
+                    raise
+
+        return cancelled()
+
+
 class TestSubmit:
     def test_it_ends_when_the_provider_goes_on_by_itself(self, driver: Driver) -> None:
         service = Service()
@@ -331,6 +387,46 @@ class TestSubmit:
             driver.call(lambda c: c.submit(""), service, **settings())
         assert service.seen == []
 
+    @pytest.mark.parametrize("verb", ["submit", "generate"])
+    def test_who_is_struck_amid_it_has_what_was_begun(
+        self, driver: Driver, verb: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        made = Striking(driver, 1, 2)
+        how = {"n": 3, "seed": 1, "detach": True} if verb == "generate" else {"n": 3, "seed": 1}
+        driver.call(lambda c: made.during(c, verb, "a cat", **how), **settings(made))
+        (struck,) = made.struck
+        assert [part.handle for part in struck.job.parts] == [{"part": 1}, {"part": 2}, None]
+        assert [failure.kind for failure in struck.job.failures] == ["failed"]
+        (note,) = struck.__notes__
+        assert note.startswith("what was begun goes on at toy, and resume('{")
+        text = note.partition("resume('")[2].partition("')")[0]
+        assert Job.model_validate_json(text).parts == struck.job.parts[:2]
+        # Whom a cancellation strikes may never see it.
+        said = [] if driver.blocking else [f"a call was left: {note}"]
+        assert caplog.messages == said
+
+    def test_a_batch_that_is_struck_has_its_job(self, driver: Driver) -> None:
+        made = Striking(driver, 0)
+        requests = [ImageRequest(prompt="a cat"), ImageRequest(prompt="a dog")]
+        driver.call(lambda c: made.during(c, "batch", requests), **settings(made))
+        # On trio a call that has nothing to wait for any more comes to its end.
+        job = made.struck[0].job if made.struck else made.came
+        assert [part.handle for part in job.parts] == [{"part": 0}]
+        assert (job.counts, job.batched) == ((1, 1), True)
+
+    def test_what_goes_on_of_a_call_that_was_struck_is_counted_once(self) -> None:
+        made = Striking(Driver("sync"), 0)
+        with Client(**settings(made)) as client:
+            made.during(client, "batch", [ImageRequest(prompt="a cat")])
+            assert client.resume(made.struck[0].job).ok
+            assert client.spent.calls == 1
+
+    def test_who_is_struck_before_anything_was_begun_has_nothing(self, driver: Driver) -> None:
+        made = Striking(driver)
+        driver.call(lambda c: made.during(c, "submit", "a cat", seed=3), **settings(made))
+        assert not hasattr(made.struck[0], "job")
+        assert not hasattr(made.struck[0], "__notes__")
+
     def test_a_deadline_leaves_the_parts_that_were_taken_on(self, driver: Driver) -> None:
         def flow(request: ImageRequest) -> Any:
             if request.seed == 1:
@@ -339,7 +435,7 @@ class TestSubmit:
 
         made = Scripted(flow, detaches=True, max_images=1)
         made.resume = lambda handle: flow(handle)  # type: ignore[attr-defined]
-        ask: Any = lambda c: c.submit("a cat", n=2, seed=1, deadline=0.3)  # noqa: E731
+        ask: Any = lambda c: c.submit("a cat", n=2, seed=1, deadline=1)  # noqa: E731
         job = driver.call(ask, **settings(made))
         assert [part.handle for part in job.parts] == [{"part": 1}, None]
         assert "deadline" in job.failures[0].reason
@@ -440,7 +536,7 @@ class TestResume:
         service = Service(looks=10_000)
         job = submitted(driver, service)
         with pytest.raises(DeadlineExceededError) as found:
-            driver.call(lambda c: c.resume(job, deadline=0.2), service, **settings())
+            driver.call(lambda c: c.resume(job, deadline=1), service, **settings())
         assert found.value.billed == "possibly"
         left = found.value.job
         assert left == job
@@ -579,6 +675,12 @@ class TestPoll:
         assert driver.call(lambda c: c.poll(job), service, **settings()) is None
         service.left["j1"] = 1
         assert len(driver.call(lambda c: c.poll(job), service, **settings())) == 4
+
+    def test_a_wait_that_is_none_is_no_job_that_goes_on(self, driver: Driver) -> None:
+        service, made = Service(looks=2), Desk(wait=-1)
+        job = submitted(driver, service, made)
+        with pytest.raises(PluginError, match="proper ones, not Sleep"):
+            driver.call(lambda c: c.poll(job), service, **settings(made))
 
     def test_trouble_is_no_job_that_goes_on(self, driver: Driver) -> None:
         service = Service(GET=answered(401, {}))
@@ -774,7 +876,7 @@ class TestWhatACallLeaves:
         service = Service(looks=10_000)
         with pytest.raises(DeadlineExceededError) as found:
             driver.call(
-                lambda c: c.generate("a cat", detach=True, deadline=0.2), service, **settings()
+                lambda c: c.generate("a cat", detach=True, deadline=1), service, **settings()
             )
         service.left["j1"] = 1
         job = found.value.job

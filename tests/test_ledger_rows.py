@@ -611,6 +611,7 @@ def test_cancelling_a_call_breaks_off_its_request(colour: str) -> None:
 
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            scopes[0].cancel()
             try:
                 await anyio.sleep_forever()
             except BaseException:
@@ -621,9 +622,11 @@ def test_cancelling_a_call_breaks_off_its_request(colour: str) -> None:
     async def asked() -> None:
         settings = {"provider": "openai-images", "api_key": KEY, "env": {}}
         async with imagekit.AsyncClient(http=Slow(), **settings) as client_:
-            with anyio.move_on_after(0.1):
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
                 await client_.generate(PROMPT)
 
+    scopes: list[anyio.CancelScope] = []
     anyio.run(asked, backend=colour)
     assert left == ["/v1/images/generations"]
 

@@ -15,6 +15,7 @@ import json
 import pickle
 import random
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit import ProtocolError
-from imagekit._blob import LARGE, Blob, Memory
+from imagekit._blob import FIRST, ROOM, Blob, Memory
 from imagekit._debug import dumped
 from imagekit._flow import Receive, Send
 from imagekit._framing import EventDecoder
@@ -431,18 +432,66 @@ def test_a_lifted_value_is_a_value_as_any(make: Callable[[], Any]) -> None:
     assert changed.json() == {}
 
 
+@pytest.mark.parametrize("as_event", [False, True])
+def test_an_error_shows_nothing_that_never_came(as_event: bool) -> None:
+    lifter = Lifter(NAMES, least=LEAST)
+    lifter.feed(b'{"b64": "%s", oops}' % spelt(30).encode())
+    held = lifter.finish()
+    assert isinstance(held, Lifted)
+    whole = HttpResponse.holding(200, JSON, held)
+    answer = ServerSentEvent.holding("e", held, None) if as_event else whole
+    with pytest.raises(ProtocolError, match=spelt(30)) as caught:
+        answer.json()
+    said: BaseException | None = caught.value
+    causes = []
+    while said is not None:
+        causes.append(f"{said!r} {vars(said)} {getattr(said, 'doc', '')}")
+        said = said.__cause__ or said.__context__
+    assert "double quotes" in causes[-1]
+    assert _MARK not in "".join(causes)
+
+
 def test_a_body_is_a_blob_where_it_went() -> None:
     assert bytes(HttpResponse(200, {}, b"abc").blob) == b"abc"
     assert HttpResponse.holding(200, {}, Blob.of(b"abc")) == HttpResponse(200, {}, b"abc")
 
 
-@pytest.mark.parametrize("size", [0, LARGE, LARGE + 1, 3 * LARGE])
-def test_a_picture_in_memory_is_what_was_written(size: int) -> None:
-    data, memory = random.Random(size).randbytes(size), Memory()
-    for start in range(0, size, 70_001):
-        memory.write(data[start : start + 70_001])
-    assert bytes(memory.blob()) == data
-    memory.drop()
+SIZES = [0, FIRST, FIRST + 1, 3 * FIRST, ROOM * FIRST, ROOM * FIRST + 1_000_000]
+RANDOM = random.Random(5).randbytes(max(SIZES))
+
+
+@pytest.mark.parametrize("before", SIZES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_picture_in_memory_is_what_was_written(size: int, before: int) -> None:
+    for number in (before, size):
+        data, memory = RANDOM[:number], Memory()
+        for start in range(0, number, 70_001):
+            memory.write(data[start : start + 70_001])
+        assert bytes(memory.blob()) == data
+        memory.drop()
+
+
+def room(size: int) -> float:
+    """What a picture of *size* bytes takes when a little more than `FIRST` of it has come."""
+    data, memory = bytes(size), Memory()
+    tracemalloc.start()
+    try:
+        memory.write(data[: FIRST + 1])
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    memory.write(data[FIRST + 1 :])
+    assert len(memory.blob()) == size
+    return taken / FIRST
+
+
+def test_a_picture_has_the_room_of_the_last_one_but_not_of_one_far_larger() -> None:
+    room(5 * FIRST)
+    assert 4.9 < room(2 * ROOM * FIRST) < 5.1
+    assert ROOM - 0.1 < room(2 * FIRST) < ROOM + 0.1
+    # What is small tells nothing of the next: text comes between pictures.
+    room(FIRST)
+    assert 1.9 < room(2 * FIRST) < 2.1
 
 
 def test_a_body_in_a_file_is_read_when_it_is_asked_for(tmp_path: Path) -> None:

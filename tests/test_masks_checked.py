@@ -14,7 +14,7 @@ from PIL import ImageDraw, ImageFilter
 
 import imagekit
 from imagekit import Image, ImageInput, ImageRequest, Mask, Notice, ProviderFile
-from imagekit._masks import outside
+from imagekit._masking import outside
 from imagekit._prepared import prepared
 from imagekit.provider import Capabilities
 from imagekit.testing import play
@@ -282,7 +282,7 @@ class TestNotChecked:
         def broken(*_: Any) -> float:
             raise MemoryError("no room")
 
-        monkeypatch.setattr("imagekit._masks.changed", broken)
+        monkeypatch.setattr("imagekit._masking.changed", broken)
         assert unchecked(asked(natural("grain")), self.RESULT) == "no room"
 
 

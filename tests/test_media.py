@@ -17,7 +17,8 @@ from PIL import Image as Pillow
 from PIL import features
 
 from imagekit import _media
-from imagekit._media import EXTENSIONS, MediaFacts, extension, facts
+from imagekit._media import EXTENSIONS, MediaFacts, extension, facts, shape
+from imagekit._provenance import Said
 from recordings import ABSENT, HOME, recorded
 
 SIZE = (41, 30)
@@ -165,6 +166,26 @@ def test_a_picture_tells_its_facts(name: str) -> None:
     assert facts(data) == expected
 
 
+def shape_in_facts(data: bytes) -> object:
+    found = facts(data)
+    return found and (found.media_type, found.width, found.height)
+
+
+@named
+def test_type_and_size_alone_are_those_of_the_facts(name: str) -> None:
+    data, _ = SAMPLES[name]
+    for length in {*range(64), len(data)}:
+        assert shape(data[:length]) == shape_in_facts(data[:length])
+
+
+def test_of_a_png_only_the_first_bytes_are_read_for_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, expected = SAMPLES["png"]
+    monkeypatch.delattr(_media, "facts")
+    assert shape(data) == ("image/png", expected.width, expected.height)
+
+
 @named
 def test_a_cut_picture_never_raises_and_never_invents_a_fact(name: str) -> None:
     data, whole = SAMPLES[name]
@@ -185,13 +206,14 @@ def test_flipped_bytes_never_raise(name: str, flips: list[tuple[int, int]]) -> N
     data = bytearray(SAMPLES[name][0])
     for at, value in flips:
         data[at % len(data)] = value
-    facts(bytes(data))
+    assert shape(bytes(data)) == shape_in_facts(bytes(data))
 
 
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(2, 64), st.binary(max_size=200))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=500)
 def test_anything_after_a_true_head_never_raises(name: str, kept: int, rest: bytes) -> None:
-    facts(SAMPLES[name][0][:kept] + rest)
+    data = SAMPLES[name][0][:kept] + rest
+    assert shape(data) == shape_in_facts(data)
 
 
 @pytest.mark.parametrize(
@@ -727,7 +749,7 @@ def test_of_many_blocks_only_the_first_are_looked_at() -> None:
 
 
 def test_what_is_unpacked_counts_as_looked_at() -> None:
-    said = _media._Said()
+    said = Said()
     for _ in range(9):
         said.png_text(b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(bytes(1 << 20)))
     assert said._unread <= 0

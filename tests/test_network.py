@@ -16,7 +16,6 @@ from imagekit._http import HttpRequest
 from imagekit._network import (
     AT_ONCE,
     EARLY,
-    LAST,
     SLICE,
     AsyncGuarded,
     Listening,
@@ -385,9 +384,9 @@ def test_without_a_deadline_the_timeouts_are_as_given(slow: SlowBackend) -> None
 
 
 def test_connecting_encrypting_writing_and_reading_get_the_time_left(slow: SlowBackend) -> None:
-    timeouts = talk(slow, Scope(3), 600.0)
+    timeouts = talk(slow, Scope(60), 600.0)
     assert len(timeouts) == 4
-    assert all(timeout is not None and 2 < timeout <= 3 for timeout in timeouts)
+    assert all(timeout is not None and 20 < timeout <= 60 for timeout in timeouts)
 
 
 def test_a_long_write_looks_at_the_deadline_in_between(slow: SlowBackend) -> None:
@@ -414,10 +413,24 @@ def test_nothing_is_done_when_the_call_is_over(slow: SlowBackend, late: Any) -> 
         with pytest.raises(httpcore.ReadTimeout):
             stream.read(1)
         with pytest.raises(httpcore.WriteTimeout):
-            stream.write(b"x")
+            stream.write(b"x" * (SLICE + 1))
+        stream.write(b"x")
+        with pytest.raises(httpcore.WriteTimeout):
+            stream.write(b"")
     finally:
         current.reset(token)
     assert slow.stream.written == []
+
+
+def test_what_is_small_is_written_with_what_follows_it(slow: SlowBackend) -> None:
+    stream = Watched(slow, LIBRARY).connect_tcp("127.0.0.1", 443)
+    for size in (1, 2, 0, 0, 3):
+        stream.write(b"x" * size)
+    assert slow.stream.written == [3]
+    stream.read(1)
+    stream.write(b"x" * 4)
+    stream.write(b"x" * SLICE)
+    assert slow.stream.written == [3, 3, 4, SLICE]
 
 
 def test_closing_closes_the_connection(slow: SlowBackend) -> None:
@@ -481,7 +494,7 @@ def test_the_deadline_holds_over_all_addresses(monkeypatch: pytest.MonkeyPatch) 
 
     class Late(Places):
         def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.NetworkStream:
-            scope.cancelled.set()
+            scope.cancel()
             return super().connect_tcp(host)
 
     late = Late()
@@ -562,7 +575,7 @@ def test_a_deadline_holds_over_a_look_up(driver: Driver, slowly: threading.Event
             return time.monotonic() - start, error
 
     seconds, error = driver.do(retried(told(), RetryPolicy()), deadline=0.3)
-    assert seconds < 5
+    assert seconds < 15
     assert error.billed in (None, "no")
 
 
@@ -601,6 +614,12 @@ class EarlyBackend(httpcore.AsyncMockBackend):
 
     async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
         return self.stream
+
+
+@pytest.fixture
+def last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of an answer is waited for long enough, also where others have the processor."""
+    monkeypatch.setattr("imagekit._network.LAST", 30.0)
 
 
 async def listening(stream: Early) -> Any:
@@ -664,6 +683,7 @@ async def test_a_connection_that_is_not_encrypted_after_all_is_closed() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("last")
 async def test_the_end_of_an_answer_may_come_after_the_write_has_failed() -> None:
     class Behind(Early):
         """Once a write has failed, only who reads already gets anything, and a moment later."""
@@ -690,14 +710,24 @@ async def test_the_end_of_an_answer_may_come_after_the_write_has_failed() -> Non
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("last")
 async def test_a_small_write_that_fails_waits_for_nothing() -> None:
     stream = await listening(Early(b"later", fails=httpcore.WriteError("reset")))
     async with listeners():
         start = time.monotonic()
+        await stream.write(b"x")
         with pytest.raises(httpcore.WriteError, match="reset"):
-            await stream.write(b"x")
-        assert time.monotonic() - start < LAST
+            await stream.write(b"")
+        assert time.monotonic() - start < 15
     assert await stream.read(99) == b"later"
+
+
+@pytest.mark.anyio
+async def test_what_is_small_and_has_no_end_is_written_before_a_read() -> None:
+    stream = await listening(Early(b"later", fails=httpcore.WriteError("reset")))
+    await stream.write(b"x")
+    with pytest.raises(httpcore.WriteError, match="reset"):
+        await stream.read(99)
 
 
 @pytest.mark.anyio

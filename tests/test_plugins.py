@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imagekit import ConfigurationError, PluginError, Plugins, UnknownProviderError
-from imagekit._plugins import disabled, installed, names, nobody_called
+from imagekit._installed import disabled, installed, names, nobody_called
 from imagekit.provider import Config, hookimpl
 from planted import GOOD, Install
 from toys import Inside, Plugged, Watcher, plugins

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,36 @@ def test_a_picture_that_cannot_have_come_is_found_out() -> None:
     assert list(proxied.wrong(late, came(response))) == []
     [line] = proxied.wrong(late, came(BROKEN))
     assert line.startswith("it fails")
+
+
+def test_what_time_decides_is_tried_again_with_more_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early = Trial(IMAGES, Fault("drop", "answer", 10**6), how={"deadline": 1e-6})
+    monkeypatch.setattr(proxied, "MORE", 1)
+    assert proxied.tried(lambda: [early], ["sync"]).wrong != []
+    monkeypatch.setattr(proxied, "MORE", 10**7)
+    assert proxied.tried(lambda: [early], ["sync"]).wrong == []
+    slow = Trial(IMAGES, None, 3, {"timeouts": Timeouts(5.0, 0.5)})
+    assert (slow.limit, Trial(IMAGES, None).limit) == (1.5, 0.0)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_what_one_trial_leaves_is_not_counted_against_the_next(
+    monkeypatch: pytest.MonkeyPatch, colour: str
+) -> None:
+    monkeypatch.setattr(proxied.Place, "left", lambda self: "a connection is held")
+    monkeypatch.setattr(proxied.Place, "patience", lambda self, trial: 0.1)
+    assert proxied.judged(colour, [DROP] * 3) == [(DROP, ["a connection is held"])]
+    came = proxied.tried(lambda: [DROP] * 3, [colour])
+    assert (came.count, len(came.wrong)) == (1, 2)
+
+
+def test_what_waits_to_be_accepted_is_held() -> None:
+    with Stub() as stub:
+        for _ in range(50):
+            with socket.create_connection(stub.address):
+                assert stub.busy
 
 
 def test_rewrites() -> None:

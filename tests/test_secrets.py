@@ -34,7 +34,7 @@ from imagekit._hushed import Hush
 from imagekit._manifest import Manifest
 from imagekit._scope import Scope, current
 from imagekit.observers import LogCalls, RecordCosts, TraceCalls
-from imagekit.provider import Capabilities, HttpRequest
+from imagekit.provider import Capabilities, HttpRequest, HttpResponse
 from imagekit.testing import play
 from serving import serving
 from test_sources import Ring
@@ -226,6 +226,11 @@ def garbage(talk: Talk) -> None:
     talk.connection.sendall(f"HTTP/1.1 200 OK\r\n{given}\r\n\r\n".encode())
 
 
+def phrasing(talk: Talk) -> None:
+    given = talk.read().headers["authorization"]
+    talk.connection.sendall(f"HTTP/1.1 400 bad {given}\r\ncontent-length: 0\r\n\r\n".encode())
+
+
 def cut(talk: Talk) -> None:
     talk.read()
     talk.head(200, content_type="application/json", content_length="1000")
@@ -248,6 +253,7 @@ HOSTS: dict[str, Callable[[Talk], None]] = {
     "quotes it in an answer": lambda talk: quoting(talk, 200),
     "quotes it on a page": page,
     "quotes it in no HTTP at all": garbage,
+    "quotes it beside its status": phrasing,
     "cuts its answer": cut,
     "resets": silent,
 }
@@ -351,7 +357,7 @@ def looked_for(
 
     def ask(client: Any) -> Any:
         held.append(client)
-        more = {"raw": True, "keep_plan": True, "debug": all_of.shown, "deadline": 5, **fields}
+        more = {"raw": True, "keep_plan": True, "debug": all_of.shown, "deadline": 60, **fields}
         return client.generate("a cat", **more)
 
     with all_of.listening():
@@ -592,6 +598,13 @@ def test_each_spelling_is_taken_out(said: str) -> None:
     hush.learn({"authorization": f"Bearer {KEY}"})
     assert hush.text(f"before {said} after").startswith("before …")
     assert not holds(hush.text(f"before {said} after"))
+
+
+def test_a_header_that_is_called_like_it_is_dropped() -> None:
+    hush = Hush()
+    hush.learn({"x-api-key": "Sk-Planted-123"})
+    told = hush.reply(HttpResponse(200, {"sk-planted-123": "1", "x-id": "2"}, b"{}"))
+    assert told.headers == {"x-id": "2"}
 
 
 def test_what_is_clean_stays_the_very_same() -> None:

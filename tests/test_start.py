@@ -95,7 +95,7 @@ def test_a_plugin_loads_what_most_do_without_when_it_is_asked_for(steps: list[se
 
 
 def test_a_value_is_built_when_it_is_needed(steps: list[set[str]]) -> None:
-    from imagekit._image import DEFERS
+    from imagekit._value import DEFERS
 
     built = steps[4]
     assert "ImageRequest" in built
@@ -108,3 +108,37 @@ def test_the_command_line_loads_what_its_command_needs() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not {*HEAVY, "unittest", "socket", "rich", "importlib.metadata"} & {*done.stdout.split()}
+
+
+def test_a_call_of_the_command_line_loads_what_it_needs(tmp_path: Path) -> None:
+    program = """
+import atexit, gc, sys
+from imagekit._cli import main
+atexit.register(lambda: print(*sys.modules, gc.get_freeze_count() > 0, file=sys.stderr))
+main(["generate", "a cat", "-p", "sketch", "--size", "8x8", "-o", "cat.png"])
+"""
+    # What is registered later runs earlier.
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert (tmp_path / "cat.png").exists()
+    *loaded, frozen = done.stderr.split()
+    # The output goes to no terminal; and the older library brings what it brings.
+    assert "httpx" in loaded or "rich" not in loaded
+    assert not {"unittest", "starlette", "imagekit.server"} & {*loaded}
+    assert frozen == "True"
+
+
+def test_what_is_installed_is_listed_without_what_makes_pictures() -> None:
+    program = """
+import atexit, sys
+from imagekit._cli import main
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+main(["providers"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "sketch" in done.stdout
+    wanted = {"pydantic", "httpx", "httpx2", "anyio", "asyncio", "imagekit._hookspecs"}
+    assert not wanted & {*done.stderr.split()}

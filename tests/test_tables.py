@@ -275,6 +275,24 @@ class TestPatches:
         bare = Providers("toy", Profile("", ""), own, made, {})
         assert bare.capabilities("toy", None) is ABLE
 
+    def test_what_is_said_of_nobody_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        class Toy(Whole):
+            def capabilities(self, model: str | None) -> Capabilities:
+                return ABLE
+
+        names = ("toy", "toys", "mine", "kit", "tyo")
+        said = patches({name: {"*": {"max_images": 2}} for name in names}, {})
+        made = plugins(**{"toy": Toy(family="toys"), "kit-images": Toy()})
+        who = Providers("toy", Profile("", ""), [Profile("mine", "toy")], made, {}, patches=said)
+        for _ in range(2):
+            who.capabilities("toy", None)
+        words = (
+            "capabilities=: [tyo] names no provider, family or profile that is here: it changes "
+            "nothing"
+        )
+        assert who.stray() == (words,)
+        assert [one.getMessage() for one in caplog.records] == [words]
+
     @pytest.mark.parametrize("value", [object(), {1, "a"}, float])
     def test_what_no_file_could_say_is_refused(self, value: Any) -> None:
         with pytest.raises(ConfigurationError, match=r"capabilities=: toy.m: this is no table"):

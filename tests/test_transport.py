@@ -579,12 +579,22 @@ async def test_after_a_fork_no_connection_is_another_processs_too(
     assert not before.is_closed
     for one in (before, given, ours):
         one.close()
-    await later_before.aclose()
     await later.aclose()
+    assert not later_before.is_closed
+    monkeypatch.undo()
+    await later.aclose()
+    assert later_before.is_closed
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("proxy", ["socks5://u:secret@a.example:1", "ftp://u:secret@a.example"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://u:secret@a.example:1",
+        "ftp://u:secret@a.example",
+        pytest.param("http://u:secret#1@a.example:1", id="a password that is not quoted"),
+    ],
+)
 async def test_a_proxy_that_cannot_be_is_said_before_anything_is_sent(
     proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -611,6 +621,23 @@ def test_what_is_compressed_is_what_it_means(driver: Driver) -> None:
 
     body = SyncTransport(given).send(request).body if driver.blocking else anyio.run(ask)
     assert body == picture() * 9
+
+
+def test_a_picture_that_ends_amid_its_compression_is_not_whole(driver: Driver) -> None:
+    sent = gzip.compress(picture() * 9, 0)[:-20]
+    headers = {"content-encoding": "gzip", "content-type": "image/png"}
+    given = httpx.MockTransport(
+        lambda request: httpx.Response(200, headers=headers, stream=Told(sent))
+    )
+
+    def blocking() -> object:
+        return SyncTransport(given).send(HttpRequest("GET", URL))
+
+    async def ask() -> object:
+        return await AsyncTransport(given).send(HttpRequest("GET", URL))
+
+    with pytest.raises(ProtocolError, match="ends amid what is compressed"):
+        blocking() if driver.blocking else anyio.run(ask)
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])

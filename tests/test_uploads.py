@@ -20,13 +20,14 @@ import pytest
 from python_multipart.multipart import parse_form
 
 import imagekit
-from imagekit import Image, ImageInput, RequestError, TransportError
+from imagekit import Image, ImageInput, RequestError, TransportError, _outgoing
 from imagekit._blob import Blob
-from imagekit._image import LARGE
+from imagekit._input import LARGE
 from imagekit._outgoing import written
 from imagekit._transport import SyncTransport
-from imagekit.provider import HttpRequest, Part
+from imagekit.provider import HttpRequest, Part, send
 from spoken import httpx
+from toys import Scripted, plugins
 
 Form = list[tuple[str, str | None, bytes]]
 BOUNDARY = re.compile(r"boundary=([0-9a-f]{32})$")
@@ -57,6 +58,7 @@ class Desk(ThreadingHTTPServer):
         self.bodies: list[bytes] = []
         self.answers: list[int] = []
         self.reading: Callable[[], object] = lambda: None
+        self.answering: Callable[[], object] = lambda: None
         self.short = threading.Event()
 
     @property
@@ -81,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         desk.types.append(self.headers["content-type"])
         if self.headers["content-type"].startswith("multipart/"):
             desk.forms.append(_parsed(dict(self.headers.items()), body))
+        desk.answering()
         status = desk.answers.pop(0) if desk.answers else 200
         answer = b'{"data": [{"b64_json": "%s"}]}' % _spelt(SMALL)
         self.send_response(status)
@@ -192,6 +195,43 @@ def test_our_own_connections_send_it_with_and_without_a_deadline(
         assert speaker.edit("a hat", images=files[0]).ok
         assert speaker.edit("a hat", images=files[0], deadline=60).ok
     assert [form[-1][2] for form in desk.forms] == [LARGE_ONE, LARGE_ONE]
+
+
+@pytest.mark.parametrize("colour", ["blocking", "async"])
+def test_a_pipe_that_nobody_writes_to_keeps_nobody_beyond_the_deadline(
+    desk: Desk, tmp_path: Path, colour: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    asked: dict[str, Any] = {"images": tmp_path / "pipe.png", "deadline": 0.2}
+
+    async def waited() -> None:
+        how: dict[str, Any] = {"provider": "openai-images", "env": {}, "config": False}
+        async with imagekit.AsyncClient(api_key="k", base_url=desk.url, **how) as speaker:
+            await speaker.edit("a hat", **asked)
+
+    with pytest.raises(imagekit.DeadlineExceededError) as caught, client(desk) as speaker:
+        asyncio.run(waited()) if colour == "async" else speaker.edit("a hat", **asked)
+    assert (caught.value.billed, desk.forms) == ("no", [])
+    # Whoever still waits keeps no interpreter from ending, and is let go here.
+    assert all(one.daemon for one in threading.enumerate() if one.name == "imagekit")
+    os.close(os.open(tmp_path / "pipe.png", os.O_RDWR))
+
+
+def test_what_comes_of_a_pipe_is_a_picture(desk: Desk, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    writer = threading.Thread(target=(tmp_path / "pipe.png").write_bytes, args=(LARGE_ONE,))
+    writer.start()
+    with client(desk) as speaker:
+        assert speaker.edit("a hat", images=tmp_path / "pipe.png", deadline=60).ok
+    writer.join()
+    assert desk.forms[0][-1][2] == LARGE_ONE
+
+
+def test_a_device_without_an_end_is_an_error(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagekit._prepared.MOST_HELD", 1000)
+    with pytest.raises(RequestError, match="/dev/zero: more than 1000 bytes"):
+        client(desk).edit("a hat", images="/dev/zero")
+    assert desk.forms == []
 
 
 def test_none_of_it_is_held(tmp_path: Path) -> None:
@@ -370,7 +410,7 @@ def test_a_file_that_is_gone_is_said_before_anything_is_sent(desk: Desk, tmp_pat
 
 
 def test_so_is_one_of_another_length(desk: Desk, files: list[Path]) -> None:
-    with pytest.raises(RequestError, match=r"changed while .* it had 5 bytes") as caught:
+    with pytest.raises(RequestError, match=r"changed before .* it had 5 bytes") as caught:
         sending(desk, Blob.in_file(files[0], 5))
     assert caught.value.billed == "no"
     assert not desk.bodies
@@ -401,7 +441,7 @@ def test_one_that_changes_while_it_is_sent_is_not_taken_for_whole(
     with client(desk) as speaker, pytest.raises(TransportError, match="changed while") as caught:
         speaker.edit("a hat", images=path)
     assert caught.value.billed == "possibly"
-    assert desk.short.wait(10)
+    assert desk.short.wait(30)
     assert not desk.bodies
 
 
@@ -409,7 +449,7 @@ def test_one_that_grew_within_a_piece_is_not_taken_for_whole(
     desk: Desk, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = files[0].read_bytes()
-    monkeypatch.setattr(Blob, "pieces", lambda blob: (one for one in [data[:9], data]))
+    monkeypatch.setattr(_outgoing, "pieces_of", lambda path: (one for one in [data[:9], data]))
     with pytest.raises(TransportError, match="changed while") as caught:
         sending(desk, Blob.in_file(files[0], len(data)))
     assert caught.value.billed is None
@@ -422,10 +462,10 @@ def test_one_that_cannot_be_opened_any_more_is_not_sent_whole(
     path = tmp_path / "closing.png"
     path.write_bytes(LARGE_ONE)
 
-    def refused(blob: Blob) -> Iterator[bytes]:
+    def refused(path: Path) -> Iterator[bytes]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Blob, "pieces", refused)
+    monkeypatch.setattr(_outgoing, "pieces_of", refused)
     with (
         client(desk) as speaker,
         pytest.raises(TransportError, match="any more: Permission denied") as caught,
@@ -439,6 +479,67 @@ def test_what_was_refused_is_sent_again_from_its_start(desk: Desk, files: list[P
     with client(desk) as speaker:
         assert speaker.edit("a hat", images=files[0]).ok
     assert [form[-1][2] for form in desk.forms] == [LARGE_ONE] * 3
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_one_of_the_same_length_is_noticed_between_tries(
+    desk: Desk, files: list[Path], again: bool
+) -> None:
+    """And costs no more than what went out before, which may be charged for."""
+    desk.answers = [500 if again else 429]
+    other = files[0].with_name("other.png")
+    other.write_bytes(LARGE_ONE[:-1] + b"x")
+    desk.answering = lambda: other.exists() and other.replace(files[0])
+    policy = imagekit.RetryPolicy(base=0, may_charge_twice=again)
+    with (
+        client(desk, retry=policy) as speaker,
+        pytest.raises(RequestError, match="changed before it was sent: it had") as caught,
+    ):
+        speaker.edit("a hat", images=files[0])
+    assert caught.value.billed == ("possibly" if again else "no")
+    assert len(desk.bodies) == 1
+
+
+def test_one_that_was_open_is_still_the_one_that_was_given(desk: Desk, files: list[Path]) -> None:
+    with files[0].open("rb") as file:
+        given = ImageInput(data=cast("Any", file))
+    files[1].replace(files[0])
+    with client(desk) as speaker:
+        with pytest.raises(RequestError, match=r"one.png' changed after it was given") as caught:
+            speaker.edit("a hat", images=[given])
+        assert caught.value.billed == "no"
+        files[0].unlink()
+        with pytest.raises(RequestError, match=r"cannot (be )?read"):
+            speaker.edit("a hat", images=[given])
+    assert not desk.bodies
+
+
+@pytest.mark.parametrize("change", [longer, another], ids=["longer", "as long"])
+def test_one_that_goes_into_json_is_the_one_that_was_looked_at(
+    files: list[Path], change: Callable[[Path], None]
+) -> None:
+    def flow(request: imagekit.ImageRequest) -> Any:
+        (given,) = request.images
+        assert bytes(given.blob or b"") == LARGE_ONE
+        change(files[0])
+        yield from send(HttpRequest("POST", "/v1", json={"image": str(given.blob)}))
+
+    made = Scripted(flow, operations=frozenset({"edit"}))
+    settings: Any = {"plugins": plugins(toy=made), "provider": "toy", "env": {}}
+    with (
+        imagekit.Client(**settings) as speaker,
+        pytest.raises(RequestError, match=r"one.png' changed before it was sent") as caught,
+    ):
+        speaker.edit("a hat", images=files[0])
+    assert caught.value.billed == "no"
+
+
+def test_between_two_calls_it_may_change(desk: Desk, files: list[Path]) -> None:
+    with client(desk) as speaker:
+        assert speaker.edit("a hat", images=files[0]).ok
+        files[0].write_bytes(LARGE_ONE[:-1] + b"x")
+        assert speaker.edit("a hat", images=files[0]).ok
+    assert [form[-1][2][-1:] for form in desk.forms] == [LARGE_ONE[-1:], b"x"]
 
 
 def test_a_file_of_another_kind_is_refused_before_any_network(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import json
 import math
 import socket
 import struct
+import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import anyio
@@ -42,6 +45,7 @@ from imagekit.provider import (
     send,
     sleep,
 )
+from proxy import Listening
 from spoken import httpx
 
 KEY = "sk-toy-0123456789"
@@ -388,16 +392,15 @@ class Talk:
 Act = Callable[[Talk], None]
 
 
-class Server:
+class Server(Listening):
     """Each connection gets the next of the acts it was told; the last one stays."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.acts: list[Act] = []
         self.seen: list[Seen] = []
         self.connections = 0
         self.left = threading.Event()
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
 
     def does(self, *acts: Act) -> Self:
         self.acts = list(acts)
@@ -405,29 +408,13 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://{self.place}"
 
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._start(self._accept)
-        return self
-
-    def _start(self, work: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.settimeout(20)
-            self._open.append(connection)
-            self.connections += 1
-            act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
-            self._start(self._talk, act, connection)
+    def taken(self, connection: socket.socket) -> Callable[[], None]:
+        """Do the next act."""
+        self.connections += 1
+        act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+        return partial(self._talk, act, connection)
 
     def _talk(self, act: Act, connection: socket.socket) -> None:
         with connection:
@@ -435,16 +422,6 @@ class Server:
                 act(Talk(self, connection))
             except OSError:
                 self.left.set()
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(timeout=5)
 
 
 def answers(status: int = 200, body: object = None, **headers: str) -> Act:
@@ -521,13 +498,31 @@ def by(choose: Callable[[Seen], bytes]) -> Act:
     return act
 
 
+# Bound all the time, so that nobody else comes to listen there.
+_UNHEARD = socket.socket()
+_UNHEARD.bind(("127.0.0.1", 0))
+atexit.register(_UNHEARD.close)
+
+
 def refused() -> str:
     """A base URL where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{_UNHEARD.getsockname()[1]}"
 
 
-def patiently(check: Callable[[], bool], seconds: float = 5.0) -> bool:
+@contextlib.contextmanager
+def reserved() -> Iterator[int]:
+    """A port for a server of another process, which nobody else is given meanwhile."""
+    with socket.socket() as held:
+        # Whoever means this port may have it too, and whoever takes any gets another.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        if sys.platform != "linux":
+            held.close()
+        yield port
+
+
+def patiently(check: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether *check* comes true within *seconds*."""
     until = time.monotonic() + seconds
     while not check():

@@ -68,11 +68,11 @@ if TYPE_CHECKING:
     from ._http import HttpResponse as HttpResponse
     from ._image import Image as Image
     from ._image import ImageFile as ImageFile
-    from ._image import ImageInput as ImageInput
-    from ._image import Mask as Mask
-    from ._image import ProviderFile as ProviderFile
+    from ._input import ImageInput as ImageInput
+    from ._input import ProviderFile as ProviderFile
     from ._jobs import Job as Job
     from ._manifest import Manifest as Manifest
+    from ._mask import Mask as Mask
     from ._media import MediaFacts as MediaFacts
     from ._plan import Plan as Plan
     from ._plan import PlannedRequest as PlannedRequest
@@ -123,9 +123,11 @@ _HOME = {
     "_events": "Completed ImageEvent ImageFailed ImageReady Noticed PartialImage Progress Queued "
     "Text",
     "_http": "HttpResponse",
-    "_image": "Image ImageFile ImageInput Mask ProviderFile",
+    "_image": "Image ImageFile",
+    "_input": "ImageInput ProviderFile",
     "_jobs": "Job",
     "_manifest": "Manifest",
+    "_mask": "Mask",
     "_media": "MediaFacts",
     "_plan": "Plan PlannedRequest",
     "_plugins": "Plugins",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,8 +14,8 @@ from ._events import ImageFailed
 from ._flow import Effect, Effects, Emit, Open, Send, transform
 from ._http import Endpoint, HttpRequest
 from ._hushed import Hush
-from ._image import short_url
 from ._response import ImageResponse
+from ._url import short_url
 
 T = TypeVar("T")
 _PORTS = {"http": 80, "https": 443}
@@ -23,6 +24,8 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f]|^ ")
 _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 
 
+# A client asks at few addresses, again and again.
+@lru_cache(64)
 def origin(url: str | SplitResult) -> tuple[str, str, int | None]:
     """Scheme, host and port of *url*, comparable."""
     parts = urlsplit(url) if isinstance(url, str) else url
@@ -37,6 +40,7 @@ def checked_base(url: str) -> str:
     return url
 
 
+@lru_cache(64)
 def _home(url: str) -> tuple[str, str, int | None]:
     """The origin of the base URL *url*."""
     try:
@@ -54,6 +58,7 @@ def _home(url: str) -> tuple[str, str, int | None]:
     return home
 
 
+@lru_cache(64)
 def joined(base_url: str, url: str) -> str:
     """*url*, relative to *base_url* unless it is absolute."""
     try:

@@ -15,8 +15,7 @@ from ._flow import Effects
 from ._hookspecs import CallInfo
 from ._http import Endpoint
 from ._hushed import Hush
-from ._image import short_url
-from ._jobs import Begun, Job
+from ._jobs import Begun, Job, unlost
 from ._meant import How, Meaning, Spending, blaming, free
 from ._observed import Exchanges, observed, refused
 from ._pace import Pace
@@ -24,6 +23,7 @@ from ._prices import Estimate
 from ._purse import Purse, budget_of, budgeted
 from ._request import ImageRequest
 from ._response import ImageResponse
+from ._url import short_url
 
 T = TypeVar("T")
 # Models of which it is remembered how fast they may be asked, and jobs what may be owed for them.
@@ -38,6 +38,12 @@ class Ready(Generic[T]):
     deadline: float | None
     begun: Begun | Latest | None = None
 
+    def left(self, struck: BaseException) -> None:
+        """Keep what was begun with *struck*, which ends the call and is no error."""
+        job = self.begun.job if self.begun and not isinstance(struck, Exception) else None
+        if job is not None:
+            unlost(job, struck)
+
 
 class Around:
     """What a client's calls share: whom they may mean, what they may spend, and how fast."""
@@ -51,9 +57,10 @@ class Around:
 
     def pace(self, name: str, model: str | None) -> Pace:
         """What is known of how fast *model* of the provider *name* may be asked."""
-        pace = self._paces.setdefault((name, model), Pace(self._images_per_minute))
-        # A model's name may be a stranger's, who has no end of them.
-        trim(self._paces)
+        if (pace := self._paces.get((name, model))) is None:
+            pace = self._paces.setdefault((name, model), Pace(self._images_per_minute))
+            # A model's name may be a stranger's, who has no end of them.
+            trim(self._paces)
         return pace
 
     def within(self, how: How, flow: Effects[T], estimate: Estimate) -> Effects[T]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from pydantic import Field
 
-from ._image import Value
+from ._value import Value
 
 
 class StoredFile(Value):

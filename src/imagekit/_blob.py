@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 from pybase64 import b64decode, b64encode
 
-from ._errors import ProtocolError
+from ._errors import ProtocolError, RequestError
 
 # How much of a file is looked at in one go.
 PIECE = 2**18
-# Up to this size a picture is joined at its end: fast, and for a moment it is there twice.
-LARGE = 7 * 2**18
+# A picture that is larger gets room for as much as the last such one was, up to so many times that;
+# and once more, when it has come to that.
+FIRST, ROOM = 2**18, 16
+
+# A file's length, which file it is, and when it was written to.
+Seen: TypeAlias = tuple[int, int, int]
+
+
+def seen(file: Path | int) -> Seen:
+    """What tells *file*, which may be open, from another, and from itself once it is written to."""
+    found = os.stat(file)  # noqa: PTH116  # what is open has no path
+    return found.st_size, found.st_ino, found.st_mtime_ns
 
 
 class Blob:
@@ -22,10 +33,12 @@ class Blob:
 
     `bytes(blob)` is what it means, `str(blob)` the exact characters. A provider reads pictures
     only through `blob()` or a pydantic field of this type, which take text and blobs alike, so
-    the core is free to decode while the answer still arrives, into memory or into a file.
+    the core is free to decode while the answer still arrives, into memory or into a file. Where
+    that file is gone when its bytes are asked for, or is not what a call had looked at, it is a
+    `RequestError`.
     """
 
-    __slots__ = ("_data", "_loose", "_path", "_size", "_text")
+    __slots__ = ("_data", "_loose", "_path", "_seen", "_size", "_text")
 
     def __init__(self, text: str) -> None:
         encoded = text.partition(",")[2] if text.startswith("data:") else text
@@ -38,24 +51,28 @@ class Blob:
         self._path: Path | None = None
         self._size = len(data)
         self._loose = False
+        self._seen: Seen | None = None
 
     @classmethod
     def of(cls, data: bytes) -> Self:
         """The blob of bytes that are at hand; its text is their canonical base64."""
         made = cls.__new__(cls)
         made._data, made._text, made._path, made._size = data, None, None, len(data)
-        made._loose = False
+        made._loose, made._seen = False, None
         return made
 
     @classmethod
-    def in_file(cls, path: Path, size: int, *, loose: bool = False) -> Self:
+    def in_file(
+        cls, path: Path, size: int, *, loose: bool = False, seen: Seen | None = None
+    ) -> Self:
         """The blob of the *size* bytes that are in a file, which is read when they are asked for.
 
         A *loose* file is nobody's yet: whoever wants it may move it, and says where by `moved`.
+        Where it was *seen* for a call, it goes out as long as it is just that.
         """
         made = cls.__new__(cls)
         made._data, made._text, made._path, made._size = None, None, path, size
-        made._loose = loose
+        made._loose, made._seen = loose, seen
         return made
 
     @property
@@ -68,6 +85,11 @@ class Blob:
         """Whether its file may be moved."""
         return self._loose
 
+    @property
+    def seen(self) -> Seen | None:
+        """Its file as it was when a call looked at it; None where none did."""
+        return self._seen
+
     def moved(self, path: Path) -> None:
         """Its file is at *path* now, and somebody's: all who have the blob see it there."""
         self._path, self._loose = path, False
@@ -77,15 +99,23 @@ class Blob:
         if self._path is None:
             yield bytes(self)
             return
-        with self._path.open("rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
+        try:
+            yield from pieces_of(self._path)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
 
     def __bytes__(self) -> bytes:
         if self._data is not None:
             return self._data
         assert self._path is not None
-        return self._path.read_bytes()
+        try:
+            data = self._path.read_bytes()
+            as_it_was = self._seen in (None, seen(self._path))
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if not as_it_was:
+            raise RequestError(changed(self._path, self._size, "before"))
+        return data
 
     def __str__(self) -> str:
         return b64encode(bytes(self)).decode("ascii") if self._text is None else self._text
@@ -144,14 +174,28 @@ def blob(value: str | Blob) -> Blob:
     return Blob(value)
 
 
-def written(data: bytes | Blob, path: Path) -> None:
-    """Write *data* to *path*, from file to file where they are in one."""
-    if isinstance(data, bytes) or data.path is None:
-        path.write_bytes(bytes(data))
-        return
-    with path.open("wb") as file:
-        for piece in data.pieces():
-            file.write(piece)
+def unreadable(path: Path, error: Exception) -> RequestError:
+    """Why the bytes of a picture cannot be had that are in a file."""
+    return RequestError(
+        f"cannot read the picture from {str(path)!r}: {getattr(error, 'strerror', None) or error}; "
+        "a preview's file goes with its call, the file of a picture is yours to keep"
+    )
+
+
+def changed(path: Path, size: int, when: str) -> str:
+    """What is said of a file of *size* bytes that changed before or while it was sent."""
+    return (
+        f"the picture {str(path)!r} changed {when} it was sent: it had {size} bytes, and is "
+        "longer, shorter or written anew by now; ask again when nobody writes to it, or give its "
+        "bytes"
+    )
+
+
+def pieces_of(path: Path) -> Generator[bytes, None, None]:
+    """What is in a file, in order; it raises `OSError` as a file does."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 class Sink(Protocol):
@@ -171,32 +215,41 @@ class Sink(Protocol):
 
 
 class Memory:
-    """A picture in memory; a large one in one buffer, which is handed over without a copy."""
+    """A picture in memory, in one buffer, which is handed over without a copy.
+
+    Pictures come in like sizes. In a buffer that has to grow, or in pieces that are joined, one
+    takes twice its memory for a moment, which the system is asked for anew with each of them: that
+    costs more than to decode it.
+    """
+
+    _last = 0
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._buffer: io.BytesIO | None = None
+        self._buffer = io.BytesIO()
+        self._size, self._room = 0, FIRST
 
     def write(self, data: bytes | memoryview, /) -> None:
         """Take the next of them."""
-        if self._buffer is not None:
-            self._buffer.write(data)
-            return
-        self._pieces.append(bytes(data))
         self._size += len(data)
-        if self._size > LARGE:
-            self._buffer = io.BytesIO()
-            self._buffer.writelines(self._pieces)
-            self._pieces.clear()
+        if self._size > self._room:
+            self._room *= ROOM
+            self._widen(min(self._room, Memory._last))
+        self._buffer.write(data)
+
+    def _widen(self, room: int) -> None:
+        if room >= self._size:
+            # Its only owner, the new buffer takes these bytes for its own.
+            wide = io.BytesIO(bytes(room))
+            wide.write(self._buffer.getbuffer()[: self._buffer.tell()])
+            self._buffer = wide
 
     def blob(self) -> Blob:
         """All of them have come."""
-        if self._buffer is None:
-            return Blob.of(b"".join(self._pieces))
+        if self._size > FIRST:
+            Memory._last = self._size
+        self._buffer.truncate()
         return Blob.of(self._buffer.getvalue())
 
     def drop(self) -> None:
         """Forget them."""
-        self._pieces.clear()
-        self._buffer = None
+        self._buffer = io.BytesIO()

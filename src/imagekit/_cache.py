@@ -24,8 +24,9 @@ from pydantic import AwareDatetime, NonNegativeInt, ValidationError
 from ._errors import ConfigurationError, ImagekitError, RequestError
 from ._events import ImageReady
 from ._flow import Effects, Flow, call, emit, notice
-from ._image import Image, Value
+from ._image import Image
 from ._response import ImageResponse, Notice
+from ._value import Value
 
 if TYPE_CHECKING:
     from hishel import Entry, SqliteStorage

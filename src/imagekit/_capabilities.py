@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
-from ._image import EditWhere, Value
+from ._mask import EditWhere
 from ._prices import Prices
 from ._request import ImageRequest, Operation
+from ._value import Value
 
 Transport: TypeAlias = Literal["bytes", "url", "file"]
 Status: TypeAlias = Literal["released", "shuts down", "retired", "unknown"]

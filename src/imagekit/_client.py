@@ -28,7 +28,8 @@ from ._fields import (
 )
 from ._flow import send
 from ._http import HttpRequest, HttpResponse, Key
-from ._image import Image, ImageFile, InputLike, ProviderFile
+from ._image import Image, ImageFile
+from ._input import InputLike, ProviderFile
 from ._jobs import Job, job_of
 from ._meant import Meaning, Spending
 from ._observed import Unfinished
@@ -323,7 +324,7 @@ class Client(_Client):
         Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
         where the provider keeps no jobs.
         """
-        return self._done(self._calls.jobs.submitting(*_asked(request, fields)))
+        return self._begun(self._calls.jobs.submitting(*_asked(request, fields)))
 
     def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
         """Have all *requests* done by the provider's batch API: later, and for less.
@@ -331,7 +332,7 @@ class Client(_Client):
         `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
         the provider has no such thing.
         """
-        return self._done(self._calls.jobs.batching(requests, fields))
+        return self._begun(self._calls.jobs.batching(requests, fields))
 
     def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
         """Wait for a job to be done; its pictures."""
@@ -403,11 +404,17 @@ class Client(_Client):
     ) -> ImageResponse:
         clock = Clock()
         try:
-            ready = self._ready(given, fields, needs)
-            made = run(ready.flow, self._transport, Scope(ready.deadline))
+            made = self._begun(self._ready(given, fields, needs))
         except ImagekitError as error:
             made = self._calls.carried(error, given, fields)
         return clock.stamp(made)
+
+    def _begun(self, ready: Ready[T]) -> T:
+        try:
+            return self._done(ready)
+        except BaseException as struck:
+            ready.left(struck)
+            raise
 
     def _done(self, ready: Ready[T]) -> T:
         return run(ready.flow, self._transport, Scope(ready.deadline))
@@ -529,7 +536,7 @@ class AsyncClient(_Client):
         Any process can `resume` the job; as `str(job)` it is JSON. Raises `UnsupportedRequestError`
         where the provider keeps no jobs.
         """
-        return await self._done(self._calls.jobs.submitting(*_asked(request, fields)))
+        return await self._begun(self._calls.jobs.submitting(*_asked(request, fields)))
 
     async def batch(self, requests: Sequence[ImageRequest], **fields: Unpack[RunFields]) -> Job:
         """Have all *requests* done by the provider's batch API: later, and for less.
@@ -537,7 +544,7 @@ class AsyncClient(_Client):
         `job.divided(response)` gives each request its slots. Raises `UnsupportedRequestError` where
         the provider has no such thing.
         """
-        return await self._done(self._calls.jobs.batching(requests, fields))
+        return await self._begun(self._calls.jobs.batching(requests, fields))
 
     async def resume(self, job: Job | str, **fields: Unpack[ResumeFields]) -> ImageResponse:
         """Wait for a job to be done; its pictures."""
@@ -611,12 +618,17 @@ class AsyncClient(_Client):
     ) -> ImageResponse:
         clock = Clock()
         try:
-            ready = self._ready(given, fields, needs)
-            end = until(ready.deadline)
-            made = await performed(ready.flow, self._transport, end)
+            made = await self._begun(self._ready(given, fields, needs))
         except ImagekitError as error:
             made = self._calls.carried(error, given, fields)
         return clock.stamp(made)
+
+    async def _begun(self, ready: Ready[T]) -> T:
+        try:
+            return await self._done(ready)
+        except BaseException as struck:
+            ready.left(struck)
+            raise
 
     async def _done(self, ready: Ready[T]) -> T:
         return await performed(ready.flow, self._transport, until(ready.deadline))

@@ -18,8 +18,8 @@ from ._errors import ConfigurationError, ImagekitError, ProtocolError
 from ._flow import Effect, Effects, Open, Receive, Send, transform
 from ._framing import ServerSentEvent
 from ._http import Endpoint, HttpRequest, HttpResponse
-from ._image import short_url
 from ._lifting import Lifted
+from ._url import short_url
 
 T = TypeVar("T")
 log = logging.getLogger("imagekit")

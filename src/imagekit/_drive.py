@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextvars
-import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, assert_never
 
 from ._errors import DeadlineExceededError
@@ -37,6 +37,8 @@ from ._transport import SyncTransport
 T = TypeVar("T")
 # Seconds that whoever leaves waits for threads whose work cannot be stopped.
 PATIENCE = 2.0
+# As many events of gathered flows may wait for whoever listens.
+SAID = 16
 
 
 def drive(
@@ -122,13 +124,17 @@ def run(flow: Effects[T], transport: SyncTransport, scope: Scope) -> T:
         driven.close()
 
 
-@contextmanager
-def _entered(scope: Scope) -> Iterator[None]:
-    token = current.set(scope)
-    try:
-        yield
-    finally:
-        current.reset(token)
+class _entered:  # noqa: N801  # as contextlib names its own
+    """What blocks meanwhile does so within *scope*."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._token = current.set(self._scope)
+
+    def __exit__(self, *_: object) -> None:
+        current.reset(self._token)
 
 
 def _decoded(
@@ -145,18 +151,24 @@ def _called(work: Call, scope: Scope) -> Any:
         return work.function()
     stop = quietly(work.stop)
     left = scope.left()
-    alarm = threading.Timer(threading.TIMEOUT_MAX if left is None else left, stop)
-    alarm.daemon = True
-    with scope.ending(stop):
-        if left is not None:
-            alarm.start()
+    over: SimpleQueue[None] = SimpleQueue()
+
+    def stop_in_time(seconds: float) -> None:
         try:
+            over.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        except Empty:
+            stop()
+
+    with scope.ending(stop):
+        try:
+            if left is not None:
+                threading.Thread(target=stop_in_time, args=(left,), daemon=True).start()
             reply = work.function()
         except Exception:
             scope.check(None)
             raise
         finally:
-            alarm.cancel()
+            over.put(None)
     # Work that was asked to stop may have come back with half a result.
     scope.check(None)
     return reply
@@ -175,13 +187,17 @@ def _gathered(
 ) -> Generator[ImageEvent, None, tuple[Any, ...]]:
     """Run the flows in threads; their events come through one bounded queue."""
     inner = Scope(parent=scope)
-    said: queue.Queue[ImageEvent | _Outcome | None] = queue.Queue(maxsize=16)
+    said: SimpleQueue[ImageEvent | _Outcome | None] = SimpleQueue()
+    room: SimpleQueue[None] = SimpleQueue()
+    for _ in range(SAID):
+        room.put(None)
     waiting = deque(enumerate(gather.flows))
 
     def say(item: ImageEvent | _Outcome) -> None:
-        while not inner.cancelled.is_set():
-            with suppress(queue.Full):
-                return said.put(item, timeout=0.1)
+        while not inner.cancelled:
+            with suppress(Empty):
+                room.get(timeout=0.1)
+                return said.put(item)
 
     def work() -> None:
         while True:
@@ -191,7 +207,7 @@ def _gathered(
                 return
             with closing(drive(flow, transport, inner)) as driven:
                 try:
-                    while not inner.cancelled.is_set():
+                    while not inner.cancelled:
                         say(next(driven))
                 except StopIteration as stop:
                     say(_Outcome(index, stop.value))
@@ -200,8 +216,7 @@ def _gathered(
 
     def wake() -> None:
         inner.cancel()
-        with suppress(queue.Full):
-            said.put_nowait(None)
+        said.put(None)
 
     many = min(gather.limit or len(gather.flows), len(gather.flows))
     threads = [
@@ -217,7 +232,8 @@ def _gathered(
                 thread.start()
             while len(outcomes) < len(gather.flows):
                 item = said.get()
-                if item is None or inner.cancelled.is_set():
+                room.put(None)
+                if item is None or inner.cancelled:
                     scope.check()
                 elif isinstance(item, _Outcome):
                     outcomes[item.index] = item.value

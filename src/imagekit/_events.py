@@ -6,8 +6,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from ._image import Image, Value
+from ._image import Image
 from ._response import ImageFailure, ImageResponse, Notice
+from ._value import Value
 
 
 class Queued(Value):

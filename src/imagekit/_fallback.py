@@ -92,6 +92,8 @@ def fallen_back(choices: Sequence[Choice], also: Collection[str] = ()) -> Flow:
 
 def words_of(also: Collection[str]) -> frozenset[str]:
     """What a call names beside; raises `RequestError` for a word that is none."""
+    if also == ():
+        return frozenset()
     several = isinstance(also, Collection) and not isinstance(also, str)
     words: tuple[Any, ...] = tuple(also) if several else (also,)
     if unknown := [word for word in words if word not in WORDS]:

@@ -15,8 +15,9 @@ from ._errors import (
 )
 from ._flow import Effects, notice, send
 from ._http import HttpRequest
-from ._image import Image, facts_of, short_url
+from ._image import Image, facts_of
 from ._response import Notice
+from ._url import short_url
 
 
 def fetched(url: str) -> Effects[bytes]:

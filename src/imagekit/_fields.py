@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias, TypedDict
 
 from ._fallback import FallBackOn
-from ._image import InputLike, Mask
+from ._input import InputLike
+from ._mask import Mask
 from ._purse import AsBudget
 from ._request import Options, State, Unsupported
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from inspect import isawaitable, iscoroutine
 from types import UnionType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -113,7 +112,8 @@ def proper(effect: Effect) -> Effect:
         case Call(function, stop):
             fine = callable(function) and (stop is None or callable(stop))
         case Gather(flows, limit):
-            fine = isinstance(flows, tuple) and (limit is None or limit >= 1)
+            fine = limit is None or (isinstance(limit, int) and limit >= 1)
+            fine = fine and isinstance(flows, tuple)
             fine = fine and all(isinstance(flow, Generator) for flow in flows)
         case Emit(event):
             fine = isinstance(event, EVENTS)
@@ -122,8 +122,15 @@ def proper(effect: Effect) -> Effect:
         case _:
             fine = False
     if not fine:
-        raise PluginError(f"a flow may yield effects only, and proper ones, not {effect!r}")
+        raise PluginError(f"a flow may yield effects only, and proper ones, not {_shown(effect)}")
     return effect
+
+
+def _shown(effect: object) -> str:
+    try:
+        return repr(effect)
+    except Exception:
+        return f"a {type(effect).__name__}"
 
 
 def at_once(found: T) -> T:
@@ -255,36 +262,41 @@ def transform(
     handle: Callable[[Any], Effects[Any]],
     branch: Callable[[], Callable[[Any], Effects[Any]]] | None = None,
     *,
-    of: type[Effect] | UnionType | None = None,
+    of: type[Effect] | tuple[type[Effect], ...] | UnionType | None = None,
+    strange: bool = False,
 ) -> Effects[T]:
     """Run *flow*, letting *handle* decide how each of its effects is performed.
 
-    With *of* it sees the effects of those types only, and the others pass as they are.
+    With *of* it sees the effects of those types only, and the others pass as they are. Of a
+    *strange* flow, which nobody has checked yet, it sees `proper` effects only.
 
     Flows inside a `Gather` are transformed alike: each by what *branch* makes for it, where it is
     given, else by *handle* too.
     """
-    step: Callable[[], Effect] = partial(next, flow)
+    step: Callable[[Any], Effect] = flow.send
+    given: Any = None
     try:
         while True:
             try:
-                effect = proper(step())
+                effect = step(given)
             except StopIteration as stop:
-                return cast(T, stop.value)
+                result: T = stop.value
+                return result
+            if strange:
+                proper(effect)
             if isinstance(effect, Gather):
                 children = tuple(
-                    transform(inner, branch() if branch else handle, branch, of=of)
+                    transform(inner, branch() if branch else handle, branch, of=of, strange=strange)
                     for inner in effect.flows
                 )
                 effect = Gather(children, effect.limit)
             try:
                 if of is None or isinstance(effect, of):
-                    reply = yield from handle(effect)
+                    given = yield from handle(effect)
                 else:
-                    reply = yield effect
+                    given = yield effect
+                step = flow.send
             except Exception as error:
-                step = partial(flow.throw, error)
-            else:
-                step = partial(flow.send, reply)
+                step, given = flow.throw, error
     finally:
         flow.close()

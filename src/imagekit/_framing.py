@@ -215,7 +215,7 @@ class EventDecoder:
     def _add(self, value: bytes) -> None:
         if self._lifter is not None or (self._blobs and len(value) >= self._least):
             return self._lift(value)
-        self._size += len(value)
+        self._size += len(value) + 1  # and the line's end, for there may be nothing else of it
         if self._size > self._most:
             raise ProtocolError(f"an event of the stream is longer than {self._most} bytes")
         self._data.append(value)

@@ -17,9 +17,9 @@ from ._errors import ImagekitError
 from ._events import ImageEvent
 from ._flow import Provider
 from ._http import HttpRequest, HttpResponse, Key
-from ._image import short_url
 from ._request import ImageRequest
 from ._response import ImageResponse
+from ._url import short_url
 
 hookspec = pluggy.HookspecMarker("imagekit")
 hookimpl = pluggy.HookimplMarker("imagekit")

@@ -163,7 +163,8 @@ class Endpoint:
     `authorize` is a flow from the request to the headers to add, so that it may fetch a token
     first. The core asks it at the last step, and for the endpoint's own origin only. `missing` says
     what is wanting before anything can be asked there, such as a key: a call then ends in a
-    `MissingCredentialError` with those words, before any network.
+    `MissingCredentialError` with those words, before any network. Where *base_url* is empty, for a
+    provider in this process that lacks a library, it is a `ConfigurationError`.
     """
 
     base_url: str

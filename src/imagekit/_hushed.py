@@ -14,8 +14,8 @@ from ._blob import Blob
 from ._errors import ImagekitError
 from ._framing import ServerSentEvent
 from ._http import HttpResponse
-from ._image import Value
 from ._lifting import Lifted
+from ._value import Value
 
 T = TypeVar("T")
 # What authorizes a request and is no secret: the names of accounts.
@@ -58,9 +58,15 @@ class Hush:
 
     def reply(self, reply: Any) -> Any:
         """What a request or a stream was answered, without them."""
+        if reply is None or not self._secrets:
+            return reply
         match reply:
             case HttpResponse(headers=headers):
-                kept = {name: self.text(value) for name, value in headers.items()}
+                kept = headers
+                if self._says("\n".join(headers.values())):
+                    kept = {name: self.text(value) for name, value in headers.items()}
+                if self._names("\n".join(headers)):
+                    kept = {name: value for name, value in kept.items() if not self._names(name)}
                 held = self._body(reply)
                 if kept == headers and held is None:
                     return reply
@@ -130,6 +136,10 @@ class Hush:
 
     def _says(self, said: str) -> bool:
         return self.text(said) != said
+
+    def _names(self, said: str) -> bool:
+        """Whether one of them stands in *said*, which is lower-cased."""
+        return any(secret.lower() in said for secret in self._secrets)
 
     def value(self, value: Any, depth: int = 8) -> Any:
         """*value* without them; itself where they are not in it."""

@@ -32,6 +32,11 @@ class Inflater:
             rest = self._doing.unconsumed_tail
             found = self._next(rest) if rest or full else b""
 
+    def finish(self) -> None:
+        """All pieces have come; raises `ProtocolError` where they were not all that was sent."""
+        if not (self._first or self._doing.eof):
+            raise ProtocolError("the answer ends amid what is compressed")
+
     def _next(self, piece: bytes) -> bytes:
         first, self._first = self._first, False
         try:
@@ -53,7 +58,7 @@ def inflater(encoding: str, asked: str) -> Inflater | None:
     known = encoding.strip().lower()
     if known in ("", "identity"):
         return None
-    if known in ("gzip", "deflate"):
+    if known in ("gzip", "x-gzip", "deflate"):
         return Inflater(known)
     if "," in known:
         raise ProtocolError("the answer is compressed more than once")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ._around import Around, Ready, trim
+from ._capabilities import Capabilities
 from ._errors import ImagekitError, RequestError, UnsupportedRequestError
 from ._events import Noticed
 from ._flow import Effect, Effects, Emit, Flow, gather, notice, transform
@@ -49,9 +50,11 @@ class JobCalls:
                 raise UnsupportedRequestError(f"{how.name} {lacks}")
 
             model = request.model or able.model
+            begun = self._begun(how, model, [request.n], found)
 
             def one(part: ImageRequest) -> Effects[Any]:
                 flow = making(how.name, maker.flow, part, stream=False)
+                flow = begun.watched(flow, part.n)
                 return repeated(how, maker, parted(flow))
 
             def submitted() -> Effects[Sequence[JobPart]]:
@@ -62,9 +65,9 @@ class JobCalls:
                 outcomes = yield from paced(flow, pace, request.n, how.policy.patience)
                 return parts_of(outcomes, [part.n for part in parts])
 
-            flow = self._given_out(how, submitted(), model, [request.n], found)
-            owing = self._owing(how, flow, estimated(request, able))
-            return self._around.call(how, owing, request, verb="submit", model=model)
+            flow = _given_out(submitted(), begun)
+            owing = self._owing(how, flow, estimated(request, able), begun)
+            return self._around.call(how, owing, request, verb="submit", model=model, begun=begun)
 
     def batching(self, requests: Sequence[ImageRequest], fields: Mapping[str, Any]) -> Ready[Job]:
         """All *requests* as one job of the provider's batch API."""
@@ -82,26 +85,29 @@ class JobCalls:
             if other := next((one.name for one, _ in settled if one.name != how.name), None):
                 raise RequestError(f"a batch is one provider's: {how.name!r} and {other!r} are two")
             maker = self._meaning.able(how.name, "batch", "has no batches")
-            parts, found = [], []
+            parts: list[tuple[ImageRequest, Capabilities]] = []
+            found: list[Notice] = []
             for _, request in settled:
                 fit, notices, able = self._meaning.checked(how.name, request)
                 parts += [(part, able) for part in divided(fit, able.max_images)]
                 found += notices
 
+            counts = [request.n for _, request in settled]
+            model = settled[0][1].model or parts[0][1].model
+            begun = self._begun(how, model, counts, found, batched=True)
+
             def submitted() -> Effects[Sequence[JobPart]]:
                 ready = []
                 for part, able in parts:
                     ready.append((yield from retried(prepared(part, able, how.name), how.policy)))
-                flow = parted(making(how.name, maker.batch, tuple(ready)))
-                handle = yield from repeated(how, maker, flow)
-                return parts_of([handle], [sum(part.n for part in ready)])
+                flow = begun.watched(making(how.name, maker.batch, tuple(ready)), sum(counts))
+                handle = yield from repeated(how, maker, parted(flow))
+                return parts_of([handle], [sum(counts)])
 
-            counts = [request.n for _, request in settled]
-            model = settled[0][1].model or parts[0][1].model
-            flow = self._given_out(how, submitted(), model, counts, found, batched=True)
+            flow = _given_out(submitted(), begun)
             first, *more = (estimated(part, able, batch=True) for part, able in parts)
-            owing = self._owing(how, flow, sum(more, first))
-            return self._around.call(how, owing, verb="batch", model=model)
+            owing = self._owing(how, flow, sum(more, first), begun)
+            return self._around.call(how, owing, verb="batch", model=model, begun=begun)
 
     def resuming(
         self, given: Job | str, fields: Mapping[str, Any], *, wait: bool = True
@@ -179,46 +185,41 @@ class JobCalls:
 
         return self._around.call(how, all_of_them(), verb=verb)
 
-    def _given_out(
+    def _begun(
         self,
         how: How,
-        submitted: Effects[Sequence[JobPart]],
         model: str | None,
         counts: Sequence[int],
         found: Sequence[Notice],
         *,
         batched: bool = False,
+    ) -> Begun:
+        """Where a job that is being begun is noted."""
+        about = {
+            "model": model,
+            "counts": tuple(counts),
+            "created": datetime.now(UTC),
+            "notices": tuple(dict.fromkeys(found)),
+            "batched": batched,
+        }
+        return Begun({**self._providers.stamp(how.name), **about})
+
+    def _owing(
+        self, how: How, flow: Effects[Job], estimate: Estimate, begun: Begun
     ) -> Effects[Job]:
-        notices = dict.fromkeys(found)
-
-        def handle(effect: Effect) -> Effects[Any]:
-            if isinstance(effect, Emit) and isinstance(effect.event, Noticed):
-                notices[effect.event.notice] = None
-            return (yield effect)
-
-        parts = yield from transform(submitted, handle)
-        return Job(
-            **self._providers.stamp(how.name),
-            model=model,
-            counts=tuple(counts),
-            parts=tuple(parts),
-            created=datetime.now(UTC),
-            notices=tuple(notices),
-            batched=batched,
-        )
-
-    def _owing(self, how: How, flow: Effects[Job], estimate: Estimate) -> Effects[Job]:
         """The same, of a job, whose cost is known when it is done."""
         held = self._purse.reserve(estimate, self._around.budget, budget_of(how.said.get("budget")))
         outcome: ImagekitError | None = None
+        job: Job | None = None
         try:
             job = yield from flow
-            self._owe(job, held)
             return job
         except ImagekitError as error:
             outcome = error
             raise
         finally:
+            if (left := job or begun.job) is not None:
+                self._owe(left, held)
             self._purse.settle(held, outcome)
 
     def _paid(self, flow: Flow, job: Job) -> Flow:
@@ -240,6 +241,19 @@ class JobCalls:
     def _owe(self, job: Job, held: Held) -> None:
         self._owed[_known_by(job)] = held
         trim(self._owed)
+
+
+def _given_out(submitted: Effects[Sequence[JobPart]], begun: Begun) -> Effects[Job]:
+    notices = dict.fromkeys(begun.about["notices"])
+
+    def handle(effect: Effect) -> Effects[Any]:
+        if isinstance(effect, Emit) and isinstance(effect.event, Noticed):
+            notices[effect.event.notice] = None
+            begun.about = {**begun.about, "notices": tuple(notices)}
+        return (yield effect)
+
+    parts = yield from transform(submitted, handle)
+    return Job(**begun.about, parts=tuple(parts))
 
 
 def _no_pictures(fields: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,15 +18,16 @@ from ._errors import (
     ProviderError,
     RequestError,
 )
-from ._flow import Checkpoint, Effect, Effects, Flow, Sleep, transform
-from ._image import Value
+from ._flow import Checkpoint, Effect, Effects, Flow, Sleep, proper, transform
 from ._observed import Unfinished
 from ._response import ImageFailure, ImageResponse, Notice, Slot
 from ._scope import quietly
 from ._split import left_by, merged
+from ._value import Value
 
 T = TypeVar("T")
 E = TypeVar("E", Checkpoint, Sleep)
+log = logging.getLogger("imagekit")
 # More pictures than any job makes. A job may be a stranger's JSON, and each takes some memory.
 MOST = 1_000_000
 Count = Annotated[int, Field(ge=1, le=MOST)]
@@ -194,6 +196,24 @@ class Begun:
         return response if job is response.job else response.with_job(job)
 
 
+def unlost(job: Job, struck: BaseException) -> None:
+    """Keep *job* with *struck*, which ends its call and is no error, and say there that it goes on.
+
+    What is no Ctrl-C stands in the log too: a scope or an event loop may let nobody see it.
+    """
+    words = f"what was begun goes on at {job.name}, and resume({str(_open(job))!r}) brings it"
+    struck.job = job  # type: ignore[attr-defined]
+    struck.add_note(words)
+    if not isinstance(struck, KeyboardInterrupt):
+        log.warning("a call was left: %s", words)
+
+
+def _open(job: Job) -> Job:
+    """*job* without what is known of it already, pictures perhaps, which would be long to say."""
+    parts = tuple(part for part in job.parts if part.handle is not None)
+    return job.model_copy(update={"parts": parts, "counts": (sum(part.n for part in parts),)})
+
+
 def parted(flow: Flow) -> Effects[Mapping[str, Any] | ImageResponse]:
     """*flow* up to where its provider goes on by itself: the handle, or the answer if that came."""
     reached, response = yield from _up_to(flow, Checkpoint)
@@ -214,7 +234,7 @@ def _up_to(flow: Effects[T], last: type[E]) -> Effects[tuple[E | None, T | None]
     try:
         while True:
             try:
-                effect = step()
+                effect = proper(step())
             except StopIteration as stop:
                 return None, stop.value
             if isinstance(effect, last):

@@ -27,6 +27,7 @@ _SPACE = 16
 # What stands where a string stood. It is never sent, so that nobody else can write it.
 _MARK = secrets.token_hex(16)
 _PLACE = re.compile(rf"{_MARK}(\d+)".encode())
+_NESTED = dict, list
 
 
 class Lifted:
@@ -50,15 +51,23 @@ class Lifted:
 
     def json(self) -> Any:
         """The JSON, a `Blob` in place of each string."""
-        return self._filled(parsed(self.rest))
+        return self._read(self.rest)
 
     def text_json(self) -> Any:
         """The same of what is read as text, as the data of an event is."""
-        return self._filled(parsed(self.rest.decode("utf-8", "replace")))
+        return self._read(self.rest.decode("utf-8", "replace"))
 
     def with_rest(self, rest: bytes) -> Lifted:
         """The same blobs in another *rest*."""
         return Lifted(rest, self._blobs, self._names)
+
+    def _read(self, rest: str | bytes) -> Any:
+        try:
+            return self._filled(parsed(rest))
+        except json.JSONDecodeError as error:
+            # It holds the text, and with it our marks.
+            why = error.msg
+        raise ValueError(why)
 
     def _filled(self, found: Any) -> Any:
         # Not by recursion: it goes as deep as the parser does.
@@ -66,15 +75,16 @@ class Lifted:
         while left:
             one = left.pop()
             if isinstance(one, list):
-                left.extend(inner for inner in one if isinstance(inner, dict | list))
+                left.extend(inner for inner in one if isinstance(inner, _NESTED))
             else:
                 for name, value in one.items():
-                    if isinstance(value, dict | list):
+                    if isinstance(value, str):
+                        if value.startswith(_MARK):
+                            blob = self._blobs[int(value[len(_MARK) :])]
+                            # In `{"a\"b": …` stands what looks like the key `b`, and is none.
+                            one[name] = blob if name in self._names else str(blob)
+                    elif isinstance(value, _NESTED):
                         left.append(value)
-                    elif isinstance(value, str) and value.startswith(_MARK):
-                        blob = self._blobs[int(value[len(_MARK) :])]
-                        # In `{"a\"b": …` stands what looks like the key `b`, and is none.
-                        one[name] = blob if name in self._names else str(blob)
         return found
 
 

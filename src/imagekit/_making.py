@@ -17,13 +17,13 @@ from ._fetched import filled
 from ._flow import Effects, Flow, notice
 from ._http import Endpoint, HttpRequest
 from ._image import Image
+from ._installed import installed, said
 from ._jobs import Begun
-from ._masks import outside
+from ._masking import outside
 from ._meant import How, Meaning
 from ._money import costed, estimated
 from ._pace import Pace, paced
 from ._plan import Plan, PlannedRequest, as_planned, planned_request, rehearsed
-from ._plugins import installed, said
 from ._prepared import prepared
 from ._prices import Estimate
 from ._request import ImageRequest
@@ -102,7 +102,8 @@ class Making:
             nonlocal sent
             for found in plan.notices if plan else self.notices:
                 yield from notice(found)
-            sent = yield from retried(self.ready(asked), self.how.policy)
+            if asked.images or asked.mask is not None:
+                sent = yield from retried(self.ready(asked), self.how.policy)
             alone = self.most is None or sent.n <= self.most
             flow = one(sent) if alone else split(sent, self.most, one)
             if plan is not None and plan.complete:

@@ -14,9 +14,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, Field, NonNegativeInt, ValidationError
 
 from ._errors import RequestError
-from ._image import Image, Value, _placed
+from ._image import Image
 from ._plan import Plan
 from ._response import Attempt, Cost, ImageFailure, ImageResponse, Notice, Slot, Usage
+from ._saved import saved
+from ._value import Value
 from ._version import version
 
 
@@ -168,11 +170,12 @@ class Manifest(Value):
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
         """Write it to *path*, whole or not at all; returns it.
 
-        With `overwrite=False` an existing file raises `FileExistsError`.
+        With `overwrite=False` an existing file raises `FileExistsError`; one that is replaced keeps
+        its permissions, and a link stays one.
         """
         target = Path(path)
         data = self.model_dump_json(indent=2).encode() + b"\n"
-        _placed(data, target.resolve() if target.is_symlink() else target, overwrite)
+        saved(data, target, overwrite=overwrite)
         return target
 
     def check(self, folder: str | os.PathLike[str] = ".") -> list[str]:

@@ -23,6 +23,7 @@ from ._providers import Providers
 from ._request import ImageRequest
 from ._response import Notice
 from ._retried import RetryPolicy
+from ._spool import from_here
 
 if TYPE_CHECKING:
     from ._cache import AsCache
@@ -118,6 +119,8 @@ class Meaning:
         if who is not None and not isinstance(who, str):
             # Whoever cannot ask several asks the first.
             both["provider"] = self.choices(None, both)[0]["provider"]
+        if both.get("into") is not None:
+            both["into"] = from_here(both["into"])
         return {name: value for name, value in both.items() if name in CALL}
 
     def meant(self, name: str, said: Mapping[str, Any]) -> How:

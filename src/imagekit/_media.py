@@ -1,19 +1,17 @@
-"""What a picture is, read from its own bytes: type, size, transparency, animation, provenance."""
+"""What a picture is, read from its own bytes: type, size, transparency, animation."""
 
 from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from ._provenance import READ, SPAN, Said, Seen
+
 if TYPE_CHECKING:
     from mmap import mmap
-
-# What is looked at: only in slices, which copy no more than they show.
-Seen: TypeAlias = bytes | memoryview
 
 EXTENSIONS = {
     "image/png": "png",
@@ -27,6 +25,10 @@ EXTENSIONS = {
 }
 
 
+# How a PNG begins, and how it says its width and height.
+_PNG, _SIDES = b"\x89PNG\r\n\x1a\n", struct.Struct(">II")
+# Type, and width and height as far as they are said.
+Shape: TypeAlias = tuple[str, int | None, int | None]
 # How long a bitmap's header may be; the first two bytes alone are the beginning of many a text.
 _BMP_HEADS = tuple(struct.pack("<I", length) for length in (40, 52, 56, 64, 108, 124))
 
@@ -65,10 +67,19 @@ def facts(data: bytes | bytearray | memoryview | mmap) -> MediaFacts | None:
         return _read(view)
 
 
+def shape(data: bytes | mmap) -> Shape | None:
+    """The same of type and size alone, for which of a PNG no more than its first bytes is read."""
+    head = bytes(data[:26])
+    if len(head) == 26 and head.startswith(_PNG):
+        return "image/png", *_SIDES.unpack_from(head, 16)
+    found = facts(data)
+    return (found.media_type, found.width, found.height) if found else None
+
+
 def _read(data: Seen) -> MediaFacts | None:
     head = bytes(data[:32])
     try:
-        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        if head.startswith(_PNG):
             return _png(data)
         if head.startswith(b"\xff\xd8\xff"):
             return _jpeg(data)
@@ -82,7 +93,7 @@ def _read(data: Seen) -> MediaFacts | None:
             width, height = struct.unpack("<ii", head[18:26])
             return MediaFacts("image/bmp", width, abs(height), None, False, False)
         if head[:4] in (b"II*\0", b"MM\0*"):
-            said = _Said()
+            said = Said()
             said.tags(data)
             return MediaFacts("image/tiff", provenance=said.facts)
         return _svg(data)
@@ -113,10 +124,14 @@ def _claimed(head: bytes) -> str:
     return "image/gif" if head.startswith(b"GIF") else "image/avif"
 
 
+# Parts of a PNG that may say where it comes from.
+_TELLING = (b"caBX", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+
+
 def _png(data: Seen) -> MediaFacts:
-    width, height, colour = (*struct.unpack(">II", data[16:24]), data[25])
+    width, height, colour = (*_SIDES.unpack(data[16:24]), data[25])
     alpha, animated, c2pa = colour in (4, 6), False, False
-    said = _Said()
+    said = Said()
     at = 8
     for _ in range(_MOST):
         head = bytes(data[at : at + 8])
@@ -158,7 +173,7 @@ def _last_alike(data: Seen, at: int, head: bytes, step: int) -> int:
 def _jpeg(data: Seen) -> MediaFacts:
     width = height = None
     c2pa = False
-    said = _Said()
+    said = Said()
     at = 2
     for _ in range(_MOST):
         if at + 4 > len(data) or data[at] != 0xFF:
@@ -192,7 +207,7 @@ def _filled(data: Seen, at: int) -> int:
 def _webp(data: Seen) -> MediaFacts:
     width = height = None
     alpha = animated = c2pa = False
-    said = _Said()
+    said = Said()
     for kind, at, length in _riff(data):
         if kind == b"VP8X":
             flags, wide, high = struct.unpack("<B3x3s3s", data[at : at + min(length, 10)])
@@ -230,7 +245,7 @@ def _gif(data: Seen) -> MediaFacts:
     width, height, flags = struct.unpack("<HHB", data[6:11])
     at = 13 + _palette(flags)
     alpha, c2pa, frames = False, False, 0
-    said = _Said()
+    said = Said()
     walk = _Walk(_MOST)
     while walk.on() and at < len(data) and data[at] != 0x3B:
         if data[at] == 0x2C:  # one frame
@@ -243,9 +258,9 @@ def _gif(data: Seen) -> MediaFacts:
             alpha |= data[at + 1] == 0xF9 and bool(data[at + 3] & 1)
             if data[at + 1] == 0xFF and data[at + 3 : at + 11] == b"C2PA_GIF":
                 c2pa = True
-                said.c2pa(said.block(data, at + 14, _SPAN))
+                said.c2pa(said.block(data, at + 14, SPAN))
             elif data[at + 1 : at + 14] == b"\xff\x0bXMP DataXMP":
-                said.xmp(said.block(data, at + 14, _SPAN))
+                said.xmp(said.block(data, at + 14, SPAN))
             elif data[at + 1] == 0xFE:
                 said.say("gif:comment", bytes(data[at + 3 : at + 3 + data[at + 2]]))
             at = _blocks(data, at + 2, walk)
@@ -288,13 +303,17 @@ def _blocks(data: Seen, at: int, walk: _Walk) -> int:
 _AT_ONCE = 4096
 
 
+_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_EXIF_ITEM = re.compile(rb"Exif\0\0(II\*\0|MM\0\*)")
+
+
 def _avif(data: Seen) -> MediaFacts:
     width = height = None
-    head = bytes(data[:_SPAN])
+    head = bytes(data[:SPAN])
     found = head.find(b"ispe")
     if found > 0:
         width, height = struct.unpack_from(">II", head, found + 8)
-    c2pa, said = b"c2pa" in head[:4096], _Said()
+    c2pa, said = b"c2pa" in head[:4096], Said()
     alpha = _has_alpha(head[:4096])
     at = 0
     for _ in range(_MOST):
@@ -316,9 +335,9 @@ def _avif(data: Seen) -> MediaFacts:
             length = struct.unpack_from(">Q", box, 8)[0] if length else len(data)
         at += max(length, 8)
     # EXIF and XMP are items, which nearly always lie before the pixels or behind them.
-    ends = head + bytes(data[max(len(data) - _SPAN, _SPAN) :])
+    ends = head + bytes(data[max(len(data) - SPAN, SPAN) :])
     if exif := _EXIF_ITEM.search(ends):
-        said.exif(ends[exif.start(1) : exif.start(1) + _SPAN])
+        said.exif(ends[exif.start(1) : exif.start(1) + SPAN])
     said.xmp_in(ends)
     return MediaFacts(
         "image/avif",
@@ -357,8 +376,8 @@ def _svg(data: Seen) -> MediaFacts | None:
     sides = {name.decode(): int(value) for name, value in _SIDE.findall(tag)}
     if box := _BOX.search(tag):
         sides = {"width": int(box[1]), "height": int(box[2])} | sides
-    said = _Said()
-    seen = bytes(data[:_READ])
+    said = Said()
+    seen = bytes(data[:READ])
     said.xmp_in(seen)
     # Of what lies beyond nobody can tell.
     unless = False if len(seen) == len(data) else None
@@ -371,173 +390,3 @@ def _svg(data: Seen) -> MediaFacts | None:
         b"c2pa:manifest" in seen or unless,
         said.facts,
     )
-
-
-# How many blocks are looked at, how much of each and of all, and how much is told: they may be a
-# stranger's.
-_BLOCKS, _SPAN, _READ, _LENGTH, _FACTS = 100, 1 << 18, 1 << 20, 200, 30
-# A word is tried in so many places of a block.
-_PLACES = 20
-_TELLING = (b"caBX", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
-_C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-_EXIF_ITEM = re.compile(rb"Exif\0\0(II\*\0|MM\0\*)")
-_XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_KEYWORD = "XML:com.adobe.xmp"
-# What is said in CBOR, where a text follows its length; or in XML or JSON, where it ends by itself.
-_SOURCE_WORDS = (b"http://cv.iptc.org/", b"https://cv.iptc.org/")
-_SOURCE = re.compile(rb"https?://cv\.iptc\.org/[^\s\"'<>]{0,40}/")
-_SOURCE_TYPE = re.compile(rb"[A-Za-z]{1,60}")
-_GENERATOR = re.compile(rb"claim_generator(?:_info(?:[\xa0-\xbf\x81]{1,3})dname)?", re.S)
-_XMP_FACTS = {
-    "xmp:software": (
-        (b"CreatorTool", b"tiff:Software"),
-        re.compile(rb"(?:CreatorTool|tiff:Software)(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"),
-    ),
-    "xmp:credit": (
-        (b"photoshop:Credit",),
-        re.compile(rb"photoshop:Credit(?:>|\s*+=\s*+[\"'])([^<\"']{1,999})"),
-    ),
-}
-_EXIF_FACTS = {0x010E: "exif:description", 0x0131: "exif:software", 0x013B: "exif:artist"}
-
-
-def _places(body: bytes, *words: bytes) -> list[int]:
-    """Where in *body* one of *words* begins, in order; only the first few."""
-    found: list[int] = []
-    for word in words:
-        at = body.find(word)
-        while at >= 0 and len(found) < _PLACES * len(words):
-            found.append(at)
-            at = body.find(word, at + 1)
-    return sorted(found)
-
-
-class _Said:
-    """What a picture declares of where it comes from. Whatever is broken in it is passed over."""
-
-    def __init__(self) -> None:
-        self.facts: dict[str, str] = {}
-        self._left = _BLOCKS
-        self._unread = _READ
-
-    def block(self, data: Seen, at: int, length: int) -> bytes:
-        """What is looked at of the block of so many bytes that begins there."""
-        body = bytes(data[at : at + max(0, min(length, _SPAN, self._unread))])
-        self._unread -= len(body)
-        return body
-
-    def _may_look(self) -> bool:
-        self._left -= 1
-        return self._left >= 0
-
-    def say(self, name: str, value: bytes) -> None:
-        if name in self.facts or len(self.facts) >= _FACTS:
-            return
-        text = value[: 4 * _LENGTH].decode("utf-8", "replace")
-        text = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-        if text:
-            self.facts[name] = text[:_LENGTH]
-
-    def c2pa(self, body: bytes) -> None:
-        if not self._may_look():
-            return
-        self._source("c2pa:digital_source_type", body)
-        for at in _places(body, b"claim_generator"):
-            found = _GENERATOR.match(body, at)
-            if found and (text := _cbor_text(body, found.end())):
-                self.say("c2pa:generator", text)
-                break
-
-    def _source(self, name: str, body: bytes) -> None:
-        for at in _places(body, *_SOURCE_WORDS):
-            # The length, where there is one, counts from the beginning of the address.
-            sized = at >= 2 and body[at - 2] == 0x78
-            end = at + body[at - 1] if sized else len(body)
-            found = _SOURCE.match(body, at)
-            if found and (term := _SOURCE_TYPE.match(body, found.end(), max(end, found.end()))):
-                self.say(name, term[0])
-                break
-
-    def xmp(self, body: bytes) -> None:
-        if not self._may_look():
-            return
-        self.say("xmp", b"present")
-        self._source("xmp:digital_source_type", body)
-        for name, (words, pattern) in _XMP_FACTS.items():
-            for at in _places(body, *words):
-                if found := pattern.match(body, at):
-                    self.say(name, found[1])
-                    break
-
-    def xmp_in(self, data: bytes) -> None:
-        start = data.find(b"<x:xmpmeta")
-        if start >= 0:
-            self.xmp(data[start : start + _SPAN])
-
-    def exif(self, body: bytes) -> None:
-        if not self._may_look():
-            return
-        self.say("exif", b"present")
-        self.tags(body.removeprefix(b"Exif\0\0"))
-
-    def tags(self, body: Seen) -> None:
-        order = "<" if body[:2] == b"II" else ">"
-        try:
-            (at,) = struct.unpack(f"{order}I", body[4:8])
-            (count,) = struct.unpack(f"{order}H", body[at : at + 2])
-            for entry in range(at + 2, at + 2 + 12 * min(count, _FACTS * 10), 12):
-                tag, kind, length, where = struct.unpack(f"{order}HHII", body[entry : entry + 12])
-                if tag in _EXIF_FACTS and kind == 2:
-                    # Up to four letters stand where else the place of them does.
-                    where = entry + 8 if length <= 4 else where
-                    text = bytes(body[where : where + min(length, 4 * _LENGTH)])
-                    self.say(_EXIF_FACTS[tag], text.partition(b"\0")[0])
-        except struct.error:
-            return
-
-    def segment(self, marker: int, body: bytes) -> None:
-        if marker == 0xFE:
-            self.say("jpeg:comment", body)
-        elif body.startswith(b"Exif\0\0"):
-            self.exif(body)
-        elif body.startswith(_XMP_HEAD):
-            self.xmp(body)
-        elif body.startswith(b"Photoshop 3.0\0"):
-            self.say("iptc", b"present")
-
-    def png_text(self, kind: bytes, body: bytes) -> None:
-        if not self._may_look():
-            return
-        word, _, text = body.partition(b"\0")
-        keyword = word[:79].decode("latin-1")
-        name = "png:" + "".join(one if one.isalnum() else "_" for one in keyword.lower())
-        if name in self.facts:
-            return
-        packed = kind == b"zTXt"
-        if kind == b"iTXt":
-            packed, text = text[:1] == b"\1", text[2:]
-            text = text.partition(b"\0")[2].partition(b"\0")[2]
-        elif packed:
-            text = text[1:]
-        if packed:
-            try:
-                most = min(_SPAN, self._unread) if keyword == _XMP_KEYWORD else 4 * _LENGTH
-                # Of 0 zlib would say all of it.
-                text = zlib.decompressobj().decompress(text, max(most, 1))
-                self._unread -= len(text)
-            except zlib.error:
-                text = b"?"
-        if kind != b"iTXt" and not text.isascii():
-            text = text[:_LENGTH].decode("latin-1").encode()
-        if keyword == _XMP_KEYWORD:
-            self.xmp(text)
-        else:
-            self.say(name, text)
-
-
-def _cbor_text(data: bytes, at: int) -> bytes:
-    """The text that begins there, in CBOR; nothing where it is no text."""
-    head = data[at] if at < len(data) else 0
-    if head == 0x78 and at + 1 < len(data):
-        return data[at + 2 : at + 2 + data[at + 1]]
-    return data[at + 1 : at + 1 + (head & 0x1F)] if 0x60 <= head <= 0x77 else b""

@@ -1,20 +1,18 @@
-"""Where pictures go: names, settled before anything is sent, and files that lose nothing."""
+"""What the files of pictures are called, settled before anything is sent."""
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import re
 import unicodedata
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._blob import Blob, written
 from ._errors import RequestError
 from ._media import EXTENSIONS, extension
+from ._saved import behind, is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Names:
     def folder(self) -> Path | None:
         """Where files may grow into the pictures; None where those are no files, but a device."""
         first = next(self.candidates())
-        return None if is_special(first) else first.parent
+        return None if is_special(first) else behind(first).parent
 
     def _named(self, index: int, ending: str) -> Path:
         pattern = self.pattern
@@ -123,99 +121,8 @@ def vacant(path: Path, *, replace: bool, how: str) -> None:
         raise RequestError(f"{str(path)!r} is a folder", billed="no")
     if not replace and os.path.lexists(path) and not is_special(path):
         raise RequestError(f"{str(path)!r} is there already; {how} replaces it", billed="no")
-    if not path.parent.is_dir():
-        raise RequestError(f"there is no folder {str(path.parent)!r}", billed="no")
-    if not os.access(path.parent, os.W_OK) and not is_special(path):
-        raise RequestError(f"the folder {str(path.parent)!r} may not be written to", billed="no")
-
-
-def is_special(path: Path) -> bool:
-    """Whether it is a device or a pipe, which is written to and never replaced."""
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where something went (nowhere, when `path` is None), and `why` not where it should.
-
-    `bad` says that somebody has to see to it.
-    """
-
-    path: Path | None
-    why: str | None = None
-    bad: bool = False
-
-
-def place(data: bytes | Blob, path: Path, *, force: bool, private: bool = False) -> Placed:
-    """Write *data* to *path*: it appears whole or not at all, and replaces nothing unasked.
-
-    Where the name was taken meanwhile, it goes to the next that is free; where the folder cannot
-    be written to, to the one for temporary files: it has been paid for. What is *private* is for
-    nobody else to read. A loose file is moved, and stays where it is when it cannot be.
-    """
-    try:
-        found = _written(data, path, force=force, private=private)
-    except OSError as error:
-        why = f"cannot write {str(path)!r}: {error.strerror or error}"
-        if isinstance(data, Blob) and data.path is not None:
-            data.moved(data.path)
-            return Placed(data.path, f"{why}; it is in {str(data.path)!r}", bad=True)
-        import tempfile
-
-        try:
-            there = Path(tempfile.gettempdir()) / path.name
-            rescued = _written(data, there, force=False, private=private)
-        except OSError:
-            return Placed(None, why, bad=True)
-        return Placed(rescued, f"{why}; saved as {str(rescued)!r}", bad=True)
-    if found != path:
-        return Placed(found, f"{str(path)!r} appeared meanwhile; saved as {str(found)!r}")
-    return Placed(found)
-
-
-def _written(data: bytes | Blob, path: Path, *, force: bool, private: bool) -> Path:
-    if is_special(path):
-        written(data, path)
-        return path
-    target = path if force else _claimed(path)
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
-    try:
-        if isinstance(data, Blob) and data.loose and _moved(data, target):
-            return target
-        if private:
-            part.touch(0o600, exist_ok=False)
-        written(data, part)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        if not force:
-            target.unlink(missing_ok=True)
-        raise
-    return target
-
-
-def _moved(loose: Blob, target: Path) -> bool:
-    """Move the file of *loose* to *target*; False where that is on another disk."""
-    assert loose.path is not None
-    try:
-        loose.path.replace(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return False
-    loose.moved(target)
-    return True
-
-
-def _claimed(path: Path) -> Path:
-    """The first name that is free, from *path* on; an empty file holds it."""
-    others = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in itertools.count(2))
-    return next(name for name in itertools.chain([path], others) if _claim(name))
-
-
-def _claim(path: Path) -> bool:
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+    folder = behind(path).parent
+    if not folder.is_dir():
+        raise RequestError(f"there is no folder {str(folder)!r}", billed="no")
+    if not os.access(folder, os.W_OK) and not is_special(path):
+        raise RequestError(f"the folder {str(folder)!r} may not be written to", billed="no")

@@ -58,14 +58,40 @@ def pinned(host: str, found: Iterable[Any]) -> str:
     return addresses[0]
 
 
+class _Small:
+    """What is written in small pieces, as a library does: a request's head, and then its body.
+
+    They wait for each other, for it is the writes that take long, not their bytes. An empty piece
+    ends them: that is how a library ends a message of a known length.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def with_it(self, buffer: bytes) -> tuple[bytes, ...]:
+        """What is to be written now that *buffer* has come."""
+        if buffer and len(self._held) + len(buffer) <= SLICE:
+            self._held += buffer
+            return ()
+        return tuple(filter(None, (self.all(), buffer)))
+
+    def all(self) -> bytes:
+        """What still waits, which somebody is about to read the answer to."""
+        held, self._held = self._held, b""
+        return held
+
+
 class _WatchedStream:
     """A blocking stream whose every read and write ends with the call's scope."""
 
     def __init__(self, inner: Any, core: Any) -> None:
         self._inner, self._core = inner, core
+        self._small = _Small()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read, under the deadline; it may be more than asked for."""
+        if held := self._small.all():
+            self._write(held, timeout)
         scope, size = current.get(), max(max_bytes, AT_ONCE)
         if scope is None:
             return bytes(self._inner.read(size, timeout))
@@ -74,7 +100,11 @@ class _WatchedStream:
             return bytes(self._inner.read(size, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, under the deadline."""
+        """Write, under the deadline; what is small goes with what follows it."""
+        for piece in self._small.with_it(buffer):
+            self._write(piece, timeout)
+
+    def _write(self, buffer: bytes, timeout: float | None) -> None:
         scope = current.get()
         if scope is None:
             self._inner.write(buffer, timeout)
@@ -82,9 +112,11 @@ class _WatchedStream:
         with scope.ending(self._end):
             # Without a deadline each try has all the time anyway.
             size = len(buffer) if scope.left() is None else SLICE
-            for start in range(0, len(buffer), size or 1):
+            # What a socket does not take at once is cut off: of bytes, that would be a copy.
+            whole = memoryview(buffer)
+            for start in range(0, len(buffer), size):
                 left = _left(scope, timeout, self._core.WriteTimeout)
-                self._inner.write(buffer[start : start + size], left)
+                self._inner.write(whole[start : start + size], left)
 
     def _end(self) -> None:
         shut_down(self._inner.get_extra_info("socket"))
@@ -109,7 +141,7 @@ class _WatchedStream:
 def _left(scope: Scope, timeout: float | None, late: type[Exception]) -> float | None:
     shorter = scope.shorter(timeout)
     # A socket takes 0 for "do not block", so the passed deadline has to be said.
-    if shorter == 0.0 or scope.cancelled.is_set():
+    if shorter == 0.0 or scope.cancelled:
         raise late("the call is over")
     return shorter
 
@@ -233,11 +265,14 @@ class _ListeningStream:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._small = _Small()
         self._heard = bytearray()
         self._listener: _Listener | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read; what came during a write first. Else it may be more than asked for."""
+        if held := self._small.all():
+            await self._write(held, timeout)
         if self._listener is not None:
             await self._listener.stop()
             self._listener = None
@@ -248,7 +283,14 @@ class _ListeningStream:
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write; from a large write on, what comes before the next read is taken meanwhile."""
+        """Write; what is small goes with what follows it.
+
+        From a large write on, what comes before the next read is taken meanwhile.
+        """
+        for piece in self._small.with_it(buffer):
+            await self._write(piece, timeout)
+
+    async def _write(self, buffer: bytes, timeout: float | None) -> None:
         connecting(False)
         group = _listeners.get()
         if self._listener is None and group is not None and len(buffer) > SLICE:
@@ -261,6 +303,11 @@ class _ListeningStream:
             if self._listener is not None:
                 await self._listener.stop(LAST)
             raise
+
+    @property
+    def overheard(self) -> bool:
+        """Whether something came during a write that nobody has read."""
+        return bool(self._heard)
 
     async def aclose(self) -> None:
         """Close the connection."""

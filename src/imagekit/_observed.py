@@ -16,6 +16,7 @@ from ._response import Exchange, HttpInfo, ImageResponse
 
 T = TypeVar("T")
 MOST_TEXT = 10_000
+SEEN = Emit, Receive, Send, Open
 
 
 class Unfinished(Exception):  # noqa: N818  # no error: it only ends a look at work that goes on
@@ -117,7 +118,7 @@ def observed(flow: Effects[T], call: CallInfo, hook: Any, exchanges: Exchanges) 
 
     hook.imagekit_call_started(call=call)
     try:
-        found = yield from transform(flow, watcher(), watcher, of=Emit | Receive | Send | Open)
+        found = yield from transform(flow, watcher(), watcher, of=SEEN)
     except ImagekitError as error:
         exchanges.on_error(error)
         finished(None, error)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ._blob import Blob
+from ._blob import Blob, changed, pieces_of, seen
 from ._errors import RequestError, TransportError
 from ._http import HttpRequest, Part
 from ._inflated import ENCODINGS
@@ -78,16 +78,11 @@ class _Upload:
         self._blob, self._path = blob, path
         self._pieces = self._sent()
         try:
-            self._as_it_is = self._looked()
+            self._as_it_is = seen(path)
         except OSError as error:
             raise RequestError(self._unreadable(error), billed="no") from error
-        if self._as_it_is[0] != len(blob):
-            raise RequestError(self._changed(), billed="no")
-
-    def _looked(self) -> tuple[int, int, int]:
-        """Its length, which file it is, and when it was written to."""
-        found = self._path.stat()
-        return found.st_size, found.st_ino, found.st_mtime_ns
+        if self._as_it_is[0] != len(blob) or blob.seen not in (None, self._as_it_is):
+            raise RequestError(self._changed("before"), billed="no")
 
     def tell(self) -> int:
         """Where it stands: whoever asks is about to seek."""
@@ -110,13 +105,13 @@ class _Upload:
     def _sent(self) -> Generator[bytes, None, None]:
         left = len(self._blob)
         try:
-            with closing(self._blob.pieces()) as pieces:
+            with closing(pieces_of(self._path)) as pieces:
                 for piece in pieces:
                     left -= len(piece)
                     if left < 0:
                         break
                     # All but the last of it, until it is sure that it was one picture all along.
-                    if not left and self._looked() != self._as_it_is:
+                    if not left and seen(self._path) != self._as_it_is:
                         left = -1
                         break
                     yield piece
@@ -124,17 +119,14 @@ class _Upload:
             raise TransportError(self._unreadable(error)) from error
         if left:
             # What was begun is left without its end, so that nobody takes it for whole.
-            raise TransportError(self._changed())
+            raise TransportError(self._changed("while"))
 
     def _unreadable(self, error: OSError) -> str:
         why = error.strerror or error
         return f"the picture {str(self._path)!r} cannot be read any more: {why}"
 
-    def _changed(self) -> str:
-        return (
-            f"the picture {str(self._path)!r} changed while it was sent: it had {len(self._blob)} "
-            "bytes; ask again when nobody writes to it, or give its bytes"
-        )
+    def _changed(self, when: str) -> str:
+        return changed(self._path, len(self._blob), when)
 
 
 @contextmanager

@@ -40,7 +40,8 @@ _LIMIT = re.compile(r"x-ratelimit-(?:limit|remaining|reset)-(.+)")
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, RateLimit]:
     """Limits by what they count ("requests", "tokens" …), from `x-ratelimit-*` headers."""
-    found = {match[1] for name in headers if (match := _LIMIT.fullmatch(name))}
+    told = [name for name in headers if name.startswith("x-ratelimit-")]
+    found = {match[1] for name in told if (match := _LIMIT.fullmatch(name))}
     return {
         name: RateLimit(
             limit=_count(headers.get(f"x-ratelimit-limit-{name}")),
@@ -278,7 +279,7 @@ def _paced(flow: Effects[T], pace: Pace, share: _Share, patience: float) -> Effe
             share.left += turn.over()
 
     # Those that are gathered are paced by `handle`, which knows how many they are.
-    return (yield from transform(flow, handle, lambda: _as_it_is, of=Gather | Send | Open))
+    return (yield from transform(flow, handle, lambda: _as_it_is, of=(Gather, Send, Open)))
 
 
 def _as_it_is(effect: Effect) -> Effects[Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, closing
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any, TypeVar, assert_never
 
 import anyio
@@ -48,8 +49,32 @@ def _passed(until: float) -> bool:
     return until != math.inf and anyio.current_time() >= until
 
 
-def _boxed(function: Callable[[], Any]) -> list[Any]:
-    return [function()]
+class _Work:
+    """What a thread does; a coroutine that it gives to nobody any more is closed."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._lock, self._left = threading.Lock(), False
+        self._found: Any = None
+
+    def __call__(self) -> list[Any]:
+        """Do it. What comes of it is in a list, for trio takes no awaitable from a thread."""
+        found = self._function()
+        with self._lock:
+            self._found = found
+            if self._left:
+                self._close()
+        return [found]
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        with self._lock:
+            self._left = True
+            self._close()
+
+    def _close(self) -> None:
+        if iscoroutine(self._found):
+            self._found.close()
 
 
 async def perform(
@@ -60,12 +85,9 @@ async def perform(
     *until* is the deadline on the event loop's clock. Cancelling closes everything.
     """
     step: Callable[[], Effect] = partial(next, flow)
-    async with AsyncExitStack() as closing:
-        # Closing has nothing to say any more, whatever a plugin's own cleaning up does.
-        closing.callback(quietly(flow.close))
-        doing = _Doing(transport, until, tell)
-        closing.push_async_callback(doing.aclose)
-        grace = GRACE
+    doing = _Doing(transport, until, tell)
+    grace = GRACE
+    try:
         while True:
             try:
                 effect = step()
@@ -84,15 +106,24 @@ async def perform(
                 step = partial(flow.throw, error)
             else:
                 step = partial(flow.send, reply)
+    finally:
+        try:
+            await doing.aclose()
+        finally:
+            # Closing has nothing to say any more, whatever a plugin's own cleaning up does.
+            quietly(flow.close)()
 
 
 async def performed(flow: Effects[T], transport: AsyncTransport, until: float = math.inf) -> T:
-    """`perform` in a task of its own.
+    """`perform`, on asyncio in a task of its own.
 
     What cancels a task of asyncio itself (`Task.cancel`, `asyncio.timeout`) strikes wherever the
     task stands, amid closing too. Here it strikes one that only waits, and ends the work by a
     cancelled scope, from which closing is shielded.
     """
+    cancelled = anyio.get_cancelled_exc_class()
+    if not cancelled.__module__.startswith("asyncio"):
+        return await perform(flow, transport, until)
     done: list[T] = []
     failed: list[BaseException] = []
 
@@ -101,13 +132,16 @@ async def performed(flow: Effects[T], transport: AsyncTransport, until: float = 
             done.append(await perform(flow, transport, until))
         except BaseException as error:
             failed.append(error)
-            if isinstance(error, anyio.get_cancelled_exc_class()):
+            if isinstance(error, cancelled):
                 raise
 
     async with anyio.create_task_group() as group:
         group.start_soon(work)
     if failed:
         raise failed.pop()
+    if not done:
+        # Somebody cancelled that task before it began, and it alone.
+        raise cancelled
     return done.pop()
 
 
@@ -139,6 +173,8 @@ class _Doing:
         far = Reach()
         token = reach.set(far)
         try:
+            if self._until == math.inf:
+                return await self._one(effect)
             with anyio.CancelScope(deadline=self._until) as limited:
                 return await self._one(effect)
         finally:
@@ -167,12 +203,12 @@ class _Doing:
             case Sleep(seconds):
                 return await anyio.sleep(seconds)
             case Call(function, stop):
+                work = _Work(function)
                 try:
-                    # In a list, for trio takes no awaitable from a thread.
-                    boxed = partial(_boxed, function)
-                    [found] = await anyio.to_thread.run_sync(boxed, abandon_on_cancel=True)
+                    [found] = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
                     return await found if isawaitable(found) else found
                 except anyio.get_cancelled_exc_class():
+                    work.leave()
                     if stop is not None:
                         quietly(stop)()
                     raise
@@ -204,8 +240,9 @@ class _Doing:
 
     async def aclose(self) -> None:
         """Close the opened stream, whatever else is being cancelled."""
-        with anyio.CancelScope(shield=True):
-            await self._opened.aclose()
+        if self._pieces is not None:
+            with anyio.CancelScope(shield=True):
+                await self._opened.aclose()
 
 
 async def _decoded(

@@ -29,11 +29,11 @@ from ._flow import (
     transform,
 )
 from ._http import Endpoint, HttpRequest
-from ._image import Data, Value
 from ._outgoing import written
 from ._prices import Estimate
 from ._request import ImageRequest, Operation
 from ._response import Notice
+from ._value import Data, Value
 
 
 class PlannedRequest(Value):

@@ -1,184 +1,40 @@
-"""stevedore finds, pluggy calls: which providers there are, and the ones that are loaded."""
+"""pluggy calls: the plugins that are loaded, each by itself, and the observers."""
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
-from stevedore import NamedExtensionManager
 
-from . import _hookspecs
-from ._errors import ConfigurationError, ImagekitError, PluginError, UnknownProviderError
-from ._flow import Provider
-from ._hookspecs import CONTRACT, Config
+from ._errors import ImagekitError, PluginError, UnknownProviderError
+from ._installed import (
+    VARIABLE,
+    Found,
+    disabled,
+    installed,
+    names,
+    nobody_called,
+    points,
+    remedy,
+    requirement,
+    said,
+)
 from ._version import version
 
-GROUP = "imagekit.providers"
-VARIABLE = "IMAGEKIT_DISABLED_PLUGINS"
+if TYPE_CHECKING:
+    from ._flow import Provider
+    from ._hookspecs import Config
+
 BUILDS = "imagekit_provider"
 
 log = logging.getLogger("imagekit")
 _WANTED = re.compile(r"cannot import name '(\w+)'|has no attribute '(\w+)'")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One installed provider: its name, the module it lives in, and its distribution."""
-
-    name: str
-    module: str
-    distribution: str | None = None
-    version: str | None = None
-
-    @property
-    def origin(self) -> str:
-        """Whose it is: the distribution and its version, or else the module."""
-        return f"{self.distribution or self.module} {self.version or ''}".rstrip()
-
-    def ruled_out(self, by: frozenset[str]) -> str | None:
-        """The word *by* which it is disabled: its name, or its distribution's; None if it is not.
-
-        A distribution's name is compared as package indexes do: `A_b` is `a-b`.
-        """
-        if self.name in by:
-            return self.name
-        own = _plain(self.distribution or "")
-        return next((word for word in sorted(by) if own and _plain(word) == own), None)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def installed() -> tuple[Found, ...]:
-    """Every installed provider, by its entry point, without importing any of them.
-
-    A name that two distributions claim is listed twice; loading it is an error.
-    """
-    points = _points()
-    owners = _owners(tuple(sys.path), tuple((point.name, point.value) for point in points))
-    found = [
-        Found(point.name, point.value, *owner)
-        for point in points
-        for owner in owners.get((point.name, point.value), ((None, None),))
-    ]
-    return tuple(sorted(set(found), key=lambda one: (one.name, one.module, one.origin)))
-
-
-def _points() -> list[Any]:
-    try:
-        return list(NamedExtensionManager[Any](GROUP, names=[]).list_entry_points())
-    except Exception:
-        # One whose list cannot be read keeps stevedore from all of them.
-        return [point for point, _, _ in _listed(tuple(sys.path))[0]]
-
-
-@lru_cache(maxsize=4)
-def _owners(
-    path: tuple[str, ...], points: tuple[tuple[str, str], ...]
-) -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
-    # stevedore's cache loses which distribution an entry point is from.
-    from importlib import metadata
-
-    try:
-        all_of_them = metadata.entry_points(group=GROUP)
-        owned = [(one, one.dist.name, one.dist.version) for one in all_of_them if one.dist]
-    except Exception:
-        owned = list(_listed(path)[0])
-    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for point, name, release in owned:
-        known = (point.name, point.value)
-        found[known] = (*found.get(known, ()), (name, release))
-    return found
-
-
-def unreadable() -> tuple[tuple[str, str], ...]:
-    """The installed distributions whose lists of entry points cannot be read, each with why."""
-    from importlib import metadata
-
-    try:
-        metadata.entry_points(group=GROUP)
-    except Exception:
-        return _listed(tuple(sys.path))[1]
-    return ()
-
-
-@lru_cache(maxsize=4)
-def _listed(
-    path: tuple[str, ...],
-) -> tuple[tuple[tuple[Any, str, str], ...], tuple[tuple[str, str], ...]]:
-    """Our entry points, each with its distribution's name and version; and `unreadable`."""
-    from importlib import metadata
-
-    found, wrong, known = [], [], set()
-    for one in metadata.distributions():
-        name, release = one.metadata["Name"] or "?", one.version or "?"
-        if name in known:  # what stands behind another of its name on the path is not used
-            continue
-        known.add(name)
-        try:
-            found += [(point, name, release) for point in one.entry_points if point.group == GROUP]
-        except Exception as error:
-            wrong.append((f"{name} {release}", said(error)))
-    return tuple(found), tuple(wrong)
-
-
-def names() -> tuple[str, ...]:
-    """The names of the installed providers."""
-    off = disabled()
-    if not off:
-        return tuple(sorted({point.name for point in _points()}))
-    return tuple(sorted({one.name for one in installed() if not one.ruled_out(off)}))
-
-
-def disabled(env: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """What `IMAGEKIT_DISABLED_PLUGINS` (a comma-separated list) rules out.
-
-    Each is a provider's name, or the name of a distribution, all of whose providers it means.
-    """
-    listed = env.get(VARIABLE, "")
-    return frozenset(name.strip() for name in listed.split(",") if name.strip())
-
-
-def nobody_called(name: str | None, known: tuple[str, ...]) -> ConfigurationError:
-    """The error for a provider that is not there, or was not named."""
-    if not known:
-        return UnknownProviderError(
-            "no provider is installed; `pip install imagekit-sketch` needs no key, "
-            "the README lists the others"
-        )
-    listed = ", ".join(known)
-    if name is None:
-        return ConfigurationError(
-            f"no provider is chosen: pass provider=, or set IMAGEKIT_PROVIDER; there are: {listed}"
-        )
-    words = " or ".join(repr(one) for one in alike(name, known))
-    meant = f"; did you mean {words}?" if words else ""
-    return UnknownProviderError(f"no provider {name!r}; there are: {listed}{meant}")
-
-
-def alike(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of *known* that somebody who says *name* may mean, at most three."""
-    from difflib import get_close_matches
-
-    begin = [one for one in known if name and one.startswith(name)]
-    near = get_close_matches(name, known, n=3)
-    return tuple(dict.fromkeys((*begin, *near)))[:3]
-
-
-def remedy(name: str) -> str:
-    """What can be done where the installed provider *name* is at fault; of others, nothing."""
-    whose = " or ".join(one.origin for one in installed() if one.name == name)
-    return f"; upgrade or uninstall {whose}, or set {VARIABLE}={name}" if whose else ""
 
 
 class Blamed:
@@ -201,14 +57,8 @@ class Blamed:
         ) from error
 
 
-def said(error: BaseException) -> str:
-    """*error* as its own words, if it has any that can be read."""
-    try:
-        return repr(error)[:1000]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return type(error).__name__
+def _unheard(**what: Any) -> None:
+    """Tell nobody."""
 
 
 class _Hooks:
@@ -218,8 +68,12 @@ class _Hooks:
         self._plugins = plugins
 
     def __getattr__(self, hook: str) -> Callable[..., None]:
+        if not self._plugins._registered:
+            return _unheard
+        managers = self._plugins.managers()
+
         def tell(**what: Any) -> None:
-            for manager in self._plugins.managers():
+            for manager in managers:
                 try:
                     getattr(manager.hook, hook)(**what)
                 except KeyboardInterrupt:
@@ -296,7 +150,7 @@ class Plugins:
                 )
             with Blamed(name, "cannot be looked at"):
                 _complete(name, made)
-        return cast(Provider, made)
+        return cast("Provider", made)
 
     def _manager(self, name: str) -> pluggy.PluginManager:
         if name in self._registered:
@@ -316,6 +170,9 @@ class _Manager(pluggy.PluginManager):
 
 def _managed(plugin: object, name: str | None) -> tuple[pluggy.PluginManager, str]:
     """*plugin* with a manager of its own, which found nothing wrong with it; and its name."""
+    # Who only looks at what is installed needs none of what the hooks speak of.
+    from . import _hookspecs
+
     manager = _Manager("imagekit")
     manager.add_hookspecs(_hookspecs)
     called = manager.register(plugin, name)
@@ -353,7 +210,7 @@ def _load(name: str, known: tuple[str, ...]) -> pluggy.PluginManager:
             f"distribution in {VARIABLE}"
         )
     [found] = wanted
-    point = next(one for one in _points() if (one.name, one.value) == (found.name, found.module))
+    point = next(one for one in points() if (one.name, one.value) == (found.name, found.module))
     try:
         plugin = point.load()
     except KeyboardInterrupt:
@@ -385,7 +242,7 @@ def _newer(error: BaseException, found: Found) -> str | None:
     what = f"imagekit has no {of}"
     if named:
         what = f"{of} has no {named[1] or named[2]!r}"
-    wants = _requirement(found)
+    wants = requirement(found)
     asks = f", and {found.origin} asks for {wants}" if wants else ""
     return (
         f"in version {version()} {what}{asks}; update imagekit (pip install --upgrade imagekit), "
@@ -393,33 +250,10 @@ def _newer(error: BaseException, found: Found) -> str | None:
     )
 
 
-def _requirement(found: Found) -> str | None:
-    """Which imagekit the plugin's own metadata asks for."""
-    from importlib import metadata
-
-    try:
-        lines = metadata.requires(found.distribution or "") or []
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
-    for line in lines:
-        name = re.match(r"[\w.-]+", line)
-        if name and _plain(name[0]) == "imagekit" and "extra" not in line:
-            return line
-    return None
-
-
-def contract_of(found: Found) -> int | None:
-    """The contract that a plugin says it was written for; None where it says none.
-
-    Imports nothing: a plugin that was not loaded says none.
-    """
-    module = sys.modules.get(found.module.partition(":")[0])
-    said = getattr(module, "imagekit_contract", None)
-    return said if isinstance(said, int) else None
-
-
 def _of_today(plugin: object, found: Found) -> None:
     """Refuse a plugin that was written for a contract that is not ours yet."""
+    from ._hookspecs import CONTRACT
+
     home = sys.modules.get(found.module.partition(":")[0])
     wanted = getattr(plugin, "imagekit_contract", getattr(home, "imagekit_contract", None))
     if wanted is None:
@@ -438,6 +272,8 @@ def _of_today(plugin: object, found: Found) -> None:
 
 def _only_builds(plugin: object, found: Found) -> None:
     """Refuse a plugin that would watch calls by being installed."""
+    from . import _hookspecs
+
     own = vars(plugin) if isinstance(plugin, ModuleType) else dict.fromkeys(dir(plugin))
     for hook in own:
         spec = getattr(_hookspecs, hook, None) if hook.startswith("imagekit_") else None

@@ -6,8 +6,14 @@ The libraries' own pools look at all their connections and requests for each req
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
+from weakref import ref
 
 import anyio
 
@@ -17,6 +23,8 @@ from ._scope import Scope, current
 # As many are open at once, and as many wait for their next request.
 MOST = 1000
 KEPT = 100
+# Seconds until whoever waits for one looks again, told or not.
+AGAIN = 1.0
 
 
 class _Idle:
@@ -24,28 +32,29 @@ class _Idle:
 
     def __init__(self) -> None:
         self._kept: list[Any] = []
+        self._over = False
 
     def take(self, origin: Any) -> tuple[Any, list[Any]]:
         """One to *origin* or None, and those to be closed."""
-        over = self._outlived()
+        over: list[Any] = []
         for at in range(len(self._kept) - 1, -1, -1):
             if self._kept[at].can_handle_request(origin):
                 one = self._kept.pop(at)
                 if not one.has_expired():
-                    return one, over
+                    return one, self._outlived() + over
                 over.append(one)
-        return None, over
+        return None, self._outlived() + over
 
     def put(self, connection: Any) -> list[Any]:
         """Keep *connection*; those to be closed."""
-        if not connection.is_idle():
+        if self._over or not connection.is_idle() or _overheard(connection):
             return [connection]
         self._kept.append(connection)
         return [self._kept.pop(0)] if len(self._kept) > KEPT else []
 
     def empty(self) -> list[Any]:
-        """All of them, of which none is kept."""
-        kept, self._kept = self._kept, []
+        """All of them, of which none is kept, and from now on no other."""
+        kept, self._kept, self._over = self._kept, [], True
         return kept
 
     def _outlived(self) -> list[Any]:
@@ -53,6 +62,17 @@ class _Idle:
         while self._kept and self._kept[0].has_expired():
             over.append(self._kept.pop(0))
         return over
+
+
+def _overheard(connection: Any) -> bool:
+    """Whether more came than its answer: the next request would be answered by that."""
+    inner: Any = connection
+    while (further := getattr(inner, "_connection", None)) is not None:
+        inner = further
+    stream, read = getattr(inner, "_network_stream", None), getattr(inner, "_h11_state", None)
+    if getattr(stream, "overheard", False):
+        return True
+    return read is not None and bool(read.trailing_data[0])
 
 
 class _Source:
@@ -85,65 +105,89 @@ def _patience(request: Any) -> float | None:
     return timeout
 
 
+class _Place:
+    """A place among the busy, and the connection that has it."""
+
+    connection: Any = None
+
+
 class Pool:
     """Blocking connections, in place of the pool of a transport."""
 
     def __init__(self, pool: Any, library: Library) -> None:
         self._source = _Source(pool, library)
-        self._busy = 0
-        self._turn = threading.Condition()
+        # Who is interrupted may leave no word: a place that nobody has any more is free.
+        self._busy: set[ref[_Place]] = set()
+        # What Python clears away amid it may give a connection back.
+        self._lock = threading.RLock()
+        self._waiting: deque[SimpleQueue[None]] = deque()
 
     def handle_request(self, request: Any) -> Any:
         """The answer to *request*; its connection comes back when that is closed."""
-        origin = self._source.origin(request)
-        connection, over = self._taken(origin, _patience(request))
+        origin, place = self._source.origin(request), _Place()
         try:
+            over = self._taken(place, origin)
+            if over is None:
+                over = self._waited(place, origin, _patience(request))
             _close(over)
-            connection = connection or self._source.made(origin)
-            response = connection.handle_request(request)
+            if place.connection is None:
+                place.connection = self._source.made(origin)
+            response = place.connection.handle_request(request)
         except BaseException:
-            self._left([] if connection is None else [connection])
+            self._left(place, [] if place.connection is None else [place.connection])
             raise
-        response.stream = _Kept(response.stream, self, connection)
+        response.stream = _Kept(response.stream, self, place)
         return response
 
-    def _taken(self, origin: Any, patience: float | None) -> tuple[Any, list[Any]]:
-        scope = current.get() or Scope()
-        with self._turn:
-            if self._busy >= MOST:
-                with scope.ending(self._wake):
-                    self._turn.wait_for(
-                        lambda: self._busy < MOST or scope.over, scope.shorter(patience)
-                    )
-                if self._busy >= MOST or scope.over:
-                    # It may have been woken in another's place.
-                    self._turn.notify()
-                    raise self._source.full()
-            taken = self._source.idle.take(origin)
-            self._busy += 1
-            return taken
+    def _taken(self, place: _Place, origin: Any) -> list[Any] | None:
+        """Take *place*, and those to be closed; None where all are busy."""
+        with self._lock:
+            if len(self._busy) >= MOST:
+                return None
+            self._busy.add(ref(place, self._busy.discard))
+            place.connection, over = self._source.idle.take(origin)
+            return over
+
+    def _waited(self, place: _Place, origin: Any, patience: float | None) -> list[Any]:
+        """Take *place* when there is one, and those to be closed."""
+        scope, woken = current.get() or Scope(), SimpleQueue[None]()
+        until = float("inf") if patience is None else time.monotonic() + patience
+        try:
+            self._waiting.append(woken)
+            with scope.ending(partial(woken.put, None)):
+                while (left := until - time.monotonic()) > 0 and not scope.over:
+                    if (over := self._taken(place, origin)) is not None:
+                        return over
+                    with suppress(Empty):
+                        woken.get(timeout=scope.shorter(min(left, AGAIN)))
+        finally:
+            with suppress(ValueError):  # interrupted before it stood there
+                self._waiting.remove(woken)
+            # It may have been woken in another's place.
+            self._wake()
+        raise self._source.full()
 
     def _wake(self) -> None:
-        with self._turn:
-            self._turn.notify_all()
+        with suppress(IndexError):
+            self._waiting[0].put(None)
 
-    def back(self, connection: Any) -> None:
-        """Keep *connection* for the next request, if it can have one."""
-        with self._turn:
-            over = self._source.idle.put(connection)
-        self._left(over)
+    def back(self, place: _Place) -> None:
+        """Keep the connection at *place* for the next request, if it can have one."""
+        with self._lock:
+            over = self._source.idle.put(place.connection)
+        self._left(place, over)
 
-    def _left(self, over: list[Any]) -> None:
+    def _left(self, place: _Place, over: list[Any]) -> None:
         try:
             _close(over)
         finally:
-            with self._turn:
-                self._busy -= 1
-                self._turn.notify()
+            self._busy.discard(ref(place))
+            if self._waiting:
+                self._wake()
 
     def close(self) -> None:
         """Close what waits for a request."""
-        with self._turn:
+        with self._lock:
             over = self._source.idle.empty()
         _close(over)
 
@@ -156,8 +200,8 @@ def _close(connections: Iterable[Any]) -> None:
 class _Kept:
     """The body of an answer, which gives its connection back."""
 
-    def __init__(self, inner: Any, pool: Pool, connection: Any) -> None:
-        self._inner, self._pool, self._connection = inner, pool, connection
+    def __init__(self, inner: Any, pool: Pool, place: _Place) -> None:
+        self._inner, self._pool, self._place = inner, pool, place
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -170,7 +214,7 @@ class _Kept:
         try:
             self._inner.close()
         finally:
-            self._pool.back(self._connection)
+            self._pool.back(self._place)
 
 
 class AsyncPool:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._blob import Blob
+from ._blob import Blob, Seen, seen
 from ._capabilities import Allowed, Capabilities
 from ._errors import RequestError, UnsupportedRequestError
 from ._fetched import fetched
 from ._flow import Effects, call
-from ._image import LARGE, ImageInput, Mask
-from ._masks import check_shapes, drawn, fitted, of_mask
+from ._input import LARGE, ImageInput
+from ._lifting import MOST_HELD
+from ._mask import Mask
+from ._masking import check_shapes, drawn, fitted, of_mask
 from ._request import ImageRequest
 from ._response import Notice
+from ._saved import is_special
 from ._sizes import is_exactly, resolved_size
 
 SOFT = (
@@ -174,7 +179,7 @@ def _ready(
     if given.file_id is not None and "file" not in able.inputs:
         raise UnsupportedRequestError(f"{who} takes no files of its own as input; give the picture")
     if given.path is not None:
-        return (yield from call(partial(_of_file, given, given.path, most)))
+        return (yield from _from(given, given.path, most))
     if given.url is not None and "url" not in able.inputs:
         data = yield from fetched(given.url)
         return _loaded(given, data, None)
@@ -182,16 +187,64 @@ def _ready(
     if blob is None:
         return given
     if blob.path is not None:
-        return (yield from call(partial(_of_file, given, blob.path, most)))
+        return (yield from _from(given, blob.path, most, blob.seen))
     return _loaded(given, bytes(blob), given.name)
 
 
-def _of_file(given: ImageInput, path: Path, most: int | None) -> ImageInput:
-    """The picture in the file *path*, which stays there where it is larger than *most* bytes."""
+def _from(
+    given: ImageInput, path: Path, most: int | None, before: Seen | None = None
+) -> Effects[ImageInput]:
+    """The picture at *path*, which stays there where it is a file of more than *most* bytes.
+
+    Where it was seen *before*, as one that was open, it has to be that still.
+    """
+    pipe = _Pipe(path)
+    return (yield from call(partial(_read, given, path, most, before, pipe), pipe.stop))
+
+
+class _Pipe:
+    """What comes out of a pipe or a device, which may have nobody at its other end, or no end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._came: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def read(self) -> bytes:
+        """All of it, unless it is stopped; raises what reading it raises."""
+        # Nobody can interrupt whoever waits for the other end, so nobody who is needed does.
+        threading.Thread(target=self._listen, daemon=True, name="imagekit").start()
+        came = self._came.get()
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    def stop(self) -> None:
+        """Wait for no more of it."""
+        self._came.put(TimeoutError("nothing came in time"))
+
+    def _listen(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MOST_HELD + 1)
+            if len(data) > MOST_HELD:
+                raise ValueError(f"more than {MOST_HELD} bytes come of what is no file")
+            self._came.put(data)
+        except (OSError, ValueError) as error:
+            self._came.put(error)
+
+
+def _read(
+    given: ImageInput, path: Path, most: int | None, before: Seen | None, pipe: _Pipe
+) -> ImageInput:
     try:
-        size = path.stat().st_size if path.is_file() else 0
-        stays = most is not None and size > most
-        data = Blob.in_file(path, size) if stays else path.read_bytes()
+        found = seen(path) if path.is_file() else None
+        if found and before not in (None, found):
+            raise RequestError(
+                f"the picture {str(path)!r} changed after it was given: give it anew"
+            )
+        if found and most is not None and found[0] > most:
+            return _loaded(given, Blob.in_file(path, found[0], seen=found), path.name)
+        data = pipe.read() if is_special(path) else path.read_bytes()
         return _loaded(given, data, path.name)
     except RequestError:
         raise

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ._image import Value
+from ._value import Value
 
 Condition: TypeAlias = Literal["quality", "size", "background", "output_format", "operation"]
 Per: TypeAlias = Literal["picture", "preview", "input", "prompt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,13 +21,15 @@ from ._errors import (
 from ._flow import Provider
 from ._hookspecs import Config
 from ._http import Endpoint, Key
-from ._image import short_url
-from ._plugins import Blamed, Plugins, nobody_called, remedy
+from ._installed import nobody_called, remedy
+from ._plugins import Blamed, Plugins
 from ._request import ImageRequest, Options
 from ._response import Notice
 from ._sources import from_file, from_keyring, shown
 from ._tables import Patches
+from ._url import short_url
 
+log = logging.getLogger("imagekit")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _KEPT = re.compile(r".+/[^/]+")
 
@@ -104,6 +107,7 @@ class Providers:
         self.profiles = {profile.name: profile for profile in profiles}
         self._fallback, self._places = fallback, places
         self._patches = patches or Patches()
+        self._looked_over = False
         self._built: dict[str, Provider] = {}
         # Read once, for what one plugin says of itself stands in the calls of all.
         self._families: dict[str, str | None] = {}
@@ -226,7 +230,9 @@ class Providers:
         """Where *name* lives; raises where something is missing to call it at all."""
         endpoint = self.address(name)
         if endpoint is not None and endpoint.missing is not None:
-            raise MissingCredentialError(f"{name}: {endpoint.missing}")
+            # Who works in this process wants no key, but what is not installed.
+            kind = MissingCredentialError if endpoint.base_url else ConfigurationError
+            raise kind(f"{name}: {endpoint.missing}")
         return endpoint
 
     def address(self, name: str) -> Endpoint | None:
@@ -253,7 +259,20 @@ class Providers:
                 f"provider {name!r}: capabilities() gave no Capabilities"
                 f"{remedy(str(self.stamp(name)['provider']))}"
             )
+        if not self._looked_over:
+            self._looked_over = True
+            for words in self.stray():
+                log.warning("%s", words)
         return self._patches.on(able, model=model, family=self._families[name], **self.stamp(name))
+
+    def stray(self) -> tuple[str, ...]:
+        """What the user's own patches say of nobody that is here, in words."""
+        return self._patches.stray(self._called)
+
+    def _called(self) -> set[str]:
+        """What providers and profiles are called by: names, and families as far as known."""
+        known = {*self.names(), *(one.partition("-")[0] for one in self.plugins.names())}
+        return known | {family or "" for family in tuple(self._families.values())}
 
     def models(self, name: str) -> tuple[str, ...]:
         """The models that the provider *name* says it has; none, where it says nothing of them."""
@@ -275,8 +294,7 @@ class Providers:
         self.provider(name)
         if not request.options:
             return {}, []
-        known = {*self.names(), *(one.partition("-")[0] for one in self.plugins.names())}
-        known |= {family or "" for family in tuple(self._families.values())}
+        known = self._called()
         strange = [
             Notice(kind="unsupported", feature=f"options[{key!r}]", detail="nobody has that name")
             for key in request.options

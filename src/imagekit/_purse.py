@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ._errors import BudgetExceededError, ImagekitError, RequestError
 from ._flow import Effects
-from ._image import Value
 from ._prices import Estimate, money, plain
 from ._response import Cost, ImageResponse
+from ._value import Value
 
 # A sum: what is known of it, and its currency. "presumed" is what may have been spent on top of
 # what is known, "reserved" what calls that have not ended may cost.
@@ -158,10 +158,10 @@ class Purse:
             if client is not None:
                 left = client.amount - self._committed(client.currency)
                 _fits(estimate, client, left, "the client's budget")
-            high = estimate.high
-            sums: dict[_Sum, Decimal] = {("reserved", estimate.currency): high or Decimal()}
-            held = Held(estimate, _Entry(sums, {}))
-            self._add(held.entry)
+            held = Held(estimate, _NOTHING)
+            if estimate.high:
+                held.entry = _Entry({("reserved", estimate.currency): estimate.high}, {})
+                self._add(held.entry)
         return held
 
     def settle(self, held: Held, outcome: Outcome) -> None:

@@ -15,7 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from ._image import Image, ImageInput, Mask, ProviderFile, Value, all_in_code, in_code, sayable
+from ._image import Image
+from ._input import ImageInput, ProviderFile, all_in_code, in_code
+from ._mask import Mask
+from ._value import Value, sayable
 
 Operation: TypeAlias = Literal["generate", "edit", "variation"]
 Unsupported: TypeAlias = Literal["adapt", "error", "ignore"]

@@ -20,8 +20,9 @@ from ._errors import (
 )
 from ._framing import ServerSentEvent
 from ._http import HttpRequest, HttpResponse
-from ._image import Image, Value
+from ._image import Image
 from ._request import State
+from ._value import Value
 
 if TYPE_CHECKING:
     from ._jobs import Job

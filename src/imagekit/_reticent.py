@@ -26,6 +26,9 @@ def _held_back(record: logging.LogRecord) -> bool:
         return True
     if isinstance(record.args, tuple):
         record.args = tuple(_plain(one) for one in record.args)
+        if str(record.msg).startswith("HTTP Request") and record.args:
+            # The phrase after the status is the host's to choose.
+            record.args = (*record.args[:-1], "…")
     if str(record.msg).startswith("receive_"):
         record.msg = str(record.msg).partition(" ")[0]
     return True

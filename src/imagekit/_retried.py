@@ -187,7 +187,7 @@ def retried(
         return (yield effect)
 
     try:
-        return (yield from transform(flow, handle, of=Checkpoint | Send | Open))
+        return (yield from transform(flow, handle, of=(Checkpoint, Send, Open), strange=True))
     except ImagekitError as error:
         ledger.stamp(error)
         raise

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from queue import Empty, SimpleQueue
 
 from ._errors import Billed, DeadlineExceededError, TransportError
 
@@ -18,6 +20,9 @@ class Scope:
 
     A blocking read cannot be interrupted from another thread, but its socket can be shut down
     under it; so whatever blocks is registered here while it does.
+
+    Ctrl-C amid the Python code of an `Event`, a `Condition` or a `Queue` leaves its lock taken, and
+    other threads at it for ever; here are locks and queues of C, where it cannot strike.
     """
 
     def __init__(self, seconds: float | None = None, parent: Scope | None = None) -> None:
@@ -26,7 +31,7 @@ class Scope:
             self._until = parent._until
         self._lock = threading.Lock()
         self._enders: list[Callable[[], object]] = []
-        self.cancelled = threading.Event()
+        self.cancelled = False
 
     def left(self) -> float | None:
         """Seconds until the deadline (0 when it has passed), or None when there is none."""
@@ -34,7 +39,7 @@ class Scope:
 
     def check(self, billed: Billed | None = "no") -> None:
         """Raise when the call is over."""
-        if self.cancelled.is_set():
+        if self.cancelled:
             raise TransportError("the call was cancelled", billed=billed)
         if self.left() == 0.0:
             raise DeadlineExceededError("the deadline for the call passed", billed=billed)
@@ -42,7 +47,7 @@ class Scope:
     @property
     def over(self) -> bool:
         """Whether the call is to end."""
-        return self.cancelled.is_set() or self.left() == 0.0
+        return self.cancelled or self.left() == 0.0
 
     def shorter(self, timeout: float | None) -> float | None:
         """*timeout*, or the time left when that is less."""
@@ -64,7 +69,7 @@ class Scope:
 
     def cancel(self) -> None:
         """End whatever still blocks."""
-        self.cancelled.set()
+        self.cancelled = True
         with self._lock:
             enders = list(self._enders)
         for end in enders:
@@ -72,11 +77,14 @@ class Scope:
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises at once where the deadline would pass meanwhile, or it is cancelled."""
-        self.check()
-        left = self.left()
-        if left is not None and left < seconds:
-            raise too_long(seconds)
-        if self.cancelled.wait(seconds):
+        woken: SimpleQueue[None] = SimpleQueue()
+        with self.ending(partial(woken.put, None)), contextlib.suppress(Empty):
+            self.check()
+            left = self.left()
+            if left is not None and left < seconds:
+                raise too_long(seconds)
+            woken.get(timeout=max(0.0, seconds))
+        if self.cancelled:
             self.check()
 
 

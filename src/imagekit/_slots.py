@@ -91,11 +91,12 @@ class _Ending:
         so_far, event = self.so_far, effect.event
         check_slot(event, self._n)
         match event:
+            case PartialImage(index=index):
+                if index in so_far.ended:
+                    return None
             case Completed():
                 raise PluginError("a flow returns its response; Completed is the core's to say")
             case Noticed(notice=said) if said in so_far.notices:
-                return None
-            case PartialImage(index=index) if index in so_far.ended:
                 return None
             case ImageReady(index=index, image=image):
                 if index not in so_far.ended:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
 
 from ._errors import ConfigurationError, ProtocolError
 from ._library import Library, chosen, of
@@ -130,12 +134,93 @@ class _AsyncLent:
         """Leave it open."""
 
 
+@lru_cache(maxsize=64)
+def _parsed(library: Library, url: str) -> Any:
+    """*url* as the library has it: most requests go where others went."""
+    return library.http.URL(url)
+
+
+class _Straight:
+    """A client of ours for the provider, which asks the library's transports itself.
+
+    What a client of the library does besides (cookies, credentials, hooks, redirects) nobody here
+    has, and each request would pay for it. What is sent is the same, byte for byte.
+    """
+
+    if TYPE_CHECKING:
+        _transport_for_url: Any
+        headers: Any
+        timeout: Any
+
+    def __init__(self, library: Library, **how: Any) -> None:
+        super().__init__(**how)
+        self._library = library
+        self._log = logging.getLogger(library.name)
+
+    def build_request(
+        self, method: str, url: str, *, headers: Mapping[str, str], **what: Any
+    ) -> httpx.Request:
+        """The request with what every one has; *headers* are lower-cased."""
+        usual = [one for one in self.headers.raw if one[0].decode().lower() not in headers]
+        given = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        made: httpx.Request = self._library.http.Request(
+            method,
+            _parsed(self._library, url),
+            headers=usual + given,
+            extensions={"timeout": self.timeout.as_dict()},
+            **what,
+        )
+        return made
+
+    @contextmanager
+    def _sending(self, request: httpx.Request) -> Iterator[Any]:
+        """The transport for *request*, to whose errors it is added."""
+        try:
+            yield self._transport_for_url(request.url)
+        except self._library.http.RequestError as error:
+            error.request = request
+            raise
+
+    def _sent(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        response.request = request
+        self._log.info(
+            'HTTP Request: %s %s "%s %d %s"',
+            request.method, request.url,
+            response.http_version, response.status_code, response.reason_phrase,
+        )  # fmt: skip
+        return response
+
+
+class _Home(_Straight):
+    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """Send *request*; the answer's body is still to be read."""
+        with self._sending(request) as transport:
+            return self._sent(request, transport.handle_request(request))
+
+
+class _AsyncHome(_Straight):
+    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """Send *request*; the answer's body is still to be read."""
+        with self._sending(request) as transport:
+            return self._sent(request, await transport.handle_async_request(request))
+
+
+@cache
+def _home(library: Library) -> Any:
+    return type("_Home", (_Home, library.http.Client), {})
+
+
+@cache
+def _async_home(library: Library) -> Any:
+    return type("_AsyncHome", (_AsyncHome, library.http.AsyncClient), {})
+
+
 @contextmanager
-def _made() -> Iterator[None]:
+def _made(library: Library) -> Iterator[None]:
     """What the environment says of proxies may be what the library cannot do."""
     try:
         yield
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, library.http.InvalidURL) as error:
         # The address is not quoted: a password may be in it.
         hint = "a proxy of socks5:// wants pip install 'httpx[socks]'"
         raise ConfigurationError(
@@ -150,10 +235,8 @@ def home(timeouts: Timeouts) -> Any:
     from ._tls import tls
 
     library = chosen()
-    with _made():
-        client = library.http.Client(
-            timeout=timeouts.each, cookies=no_cookies(), verify=tls(library)
-        )
+    with _made(library):
+        client = _home(library)(library, timeout=timeouts.each, verify=tls(library))
     for transport in filter(None, (client._transport, *client._mounts.values())):
         _watched(transport, library)
     return client
@@ -174,10 +257,8 @@ def async_home(timeouts: Timeouts) -> Any:
     from ._tls import tls
 
     library = chosen()
-    with _made():
-        client = library.http.AsyncClient(
-            timeout=timeouts.each, cookies=no_cookies(), verify=tls(library)
-        )
+    with _made(library):
+        client = _async_home(library)(library, timeout=timeouts.each, verify=tls(library))
     for transport in filter(None, (client._transport, *client._mounts.values())):
         _listening(transport, library)
     return client
@@ -191,6 +272,50 @@ def async_away(timeouts: Timeouts) -> Any:
     inner = library.http.AsyncHTTPTransport(verify=tls(library, trust_env=False), trust_env=False)
     guarded = _AsyncGuarded(_listening(inner, library, guarded=True))
     return library.http.AsyncClient(transport=guarded, **bare(timeouts))
+
+
+class AsyncOwn:
+    """The clients of ours on one event loop, whose connections live no longer than that does."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._clients: dict[bool, Any] = {}
+        self._loop = anyio.lowlevel.current_token()
+        # A loop ends the generators that were begun on it: when it ends itself, and when nobody
+        # has them any more, on whatever thread that is.
+        self._keeping = _kept(self._clients)
+        with suppress(StopIteration):
+            self._keeping.__anext__().send(None)
+
+    @property
+    def over(self) -> bool:
+        """Whether its event loop has ended."""
+        loop = getattr(self._loop, "native_token", self._loop)
+        # Trio's cannot be asked, and ends its generators whatever becomes of it.
+        return not self._clients or bool(getattr(loop, "is_closed", bool)())
+
+    def client(self, stranger: bool) -> Any:
+        """The client for the provider, or for a *stranger*."""
+        if stranger not in self._clients:
+            self._clients[stranger] = (async_away if stranger else async_home)(self._timeouts)
+        return self._clients[stranger]
+
+    async def aclose(self) -> None:
+        """Close them, on their own loop."""
+        for client in self._clients.values():
+            await client.aclose()
+        # Whoever asks one of them again is told so.
+        closed = dict(self._clients)
+        await self._keeping.aclose()
+        self._clients.update(closed)
+
+
+async def _kept(clients: dict[bool, Any]) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        while clients:
+            await clients.popitem()[1].aclose()
 
 
 def lent(given: Way | None, **how: Any) -> Any:

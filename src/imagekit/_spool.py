@@ -22,8 +22,9 @@ from ._errors import ImagekitError, ProtocolError, RequestError
 from ._events import ImageFailed, ImageReady
 from ._flow import Effect, Effects, Emit, Flow, Open, Send, call, notice, transform
 from ._image import Image
-from ._names import Names, Placed, is_special, names, place, slug, vacant
+from ._names import Names, names, slug, vacant
 from ._response import ImageFailure, ImageResponse, Notice, Slot
+from ._saved import Placed, is_special, owned, place
 
 Target: TypeAlias = str | os.PathLike[str]
 # Bytes that one call may write: a stream may show previews without an end.
@@ -80,17 +81,40 @@ def place_of(
     into = said.get("into")
     if into is None or isinstance(into, Loose):
         return into
-    try:
-        path = os.fspath(into)
-    except TypeError:
-        path = None
-    if not isinstance(path, str) or "\0" in path or not path.strip():
+    path = _spelt(into)
+    if path is None or "\0" in path or not path.strip():
         raise RequestError(
             f"into is a path, or a pattern of paths such as 'cat-{{n}}.png', not {into!r}",
             billed="no",
         )
-    found = names(path, slug(prompt or ""), n, format)
-    return Files(found, overwrite=bool(said.get("overwrite")))
+    try:
+        found = names(path, slug(prompt or ""), n, format)
+        return Files(found, overwrite=bool(said.get("overwrite")))
+    except OSError as error:
+        where = path if len(path) < 200 else f"{path[:199]}…"
+        why = error.strerror or error
+        raise RequestError(f"no picture can go into {where!r}: {why}", billed="no") from error
+
+
+def from_here(into: object) -> object:
+    """*into* with the folder that is worked in, which may be another when a picture comes."""
+    path = _spelt(into)
+    if path is None or not path.strip() or Path(path).is_absolute():
+        return into
+    try:
+        # As text: what ends in a slash is a folder.
+        return os.path.join(Path.cwd(), path)  # noqa: PTH118
+    except OSError as error:
+        raise RequestError(
+            f"into={path!r} is in the folder that is worked in, which is gone: {error.strerror}",
+            billed="no",
+        ) from error
+
+
+def _spelt(into: object) -> str | None:
+    """The path that *into* is, as text; None where it is none."""
+    path = os.fspath(into) if isinstance(into, str | os.PathLike) else None
+    return path if isinstance(path, str) else None
 
 
 def held(image: Image) -> Blob:
@@ -108,10 +132,15 @@ class Part:
         self._blob: Blob | None = None
         self.size = 0
         self._memory: Memory | None = None
+        self._file: Any = None
+
+    def begin(self) -> Part:
+        """Make its file, for its owner alone; whoever is interrupted meanwhile can remove it."""
         try:
-            self._file = path.open("x+b", buffering=0)
+            self._file = owned(self._path)
         except OSError:
             self._memory = Memory()
+        return self
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -149,7 +178,8 @@ class Part:
         if self._memory is not None:
             self._memory.drop()
             return
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self.remove()
 
     def remove(self) -> None:
@@ -175,7 +205,7 @@ class Spool:
             raise ProtocolError(f"the pictures of the call are larger than {MOST_LOOSE} bytes")
         part = Part(Path(f"{self._stem}-{next(self._numbers)}.part"))
         self._parts.append(part)
-        return part
+        return part.begin()
 
     def close(self) -> None:
         """Remove what is still loose."""

@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import anyio.lowlevel
 
 from ._around import Ready
 from ._drive import drive
@@ -131,9 +133,10 @@ class AsyncStream:
         end = until(self._ready.deadline)
         async with into:
             try:
-                response = await perform(self._ready.flow, self._transport, end, into.send)
+                tell = partial(_handed, into)
+                response = await perform(self._ready.flow, self._transport, end, tell)
                 self._response = self._clock.stamp(response)
-                await into.send(Completed(response=self._response))
+                await tell(Completed(response=self._response))
             except Exception as error:
                 self._error = error
 
@@ -175,6 +178,15 @@ class AsyncStream:
         self._events.close()
         # The body's own exception is not the group's: handed over, it would come back wrapped.
         await self._group.__aexit__(None, None, None)
+
+
+async def _handed(into: MemoryObjectSendStream[ImageEvent], event: ImageEvent) -> None:
+    """Hand *event* over; whoever waits for it has seen it before more is read."""
+    try:
+        into.send_nowait(event)
+    except anyio.WouldBlock:
+        await into.send(event)
+    await anyio.lowlevel.checkpoint()
 
 
 class Opening:

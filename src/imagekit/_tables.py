@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from ._capabilities import Capabilities, Source
 from ._errors import ConfigurationError, ImagekitError, PluginError
 from ._files import located, toml, usual
-from ._image import Value
 from ._prices import Prices
 from ._request import ImageRequest
 from ._sources import contents
+from ._value import Value
 
 NAME = "capabilities.toml"
 VARIABLE = "IMAGEKIT_CAPABILITIES"
@@ -82,6 +82,16 @@ class Tables:
         named = [name for said in self._said for name in said.sections.get(section, {})]
         return tuple(dict.fromkeys(name for name in named if not _is_pattern(name)))
 
+    def stray(self, known: Container[str]) -> tuple[str, ...]:
+        """The sections that are called by nobody who is *known*, in words."""
+        return tuple(
+            f"{file.place}: [{section}] names no provider, family or profile that is here: it "
+            "changes nothing"
+            for file, said in zip(self._files, self._said, strict=True)
+            for section in said.sections
+            if section not in known
+        )
+
     @cached_property
     def _said(self) -> list[_Said]:
         return [_Reading(file.place, self._fault).judged(file.read()) for file in self._files]
@@ -139,6 +149,10 @@ class Patches:
 
     def __init__(self, tables: Tables | None = None) -> None:
         self._tables = tables
+
+    def stray(self, known: Callable[[], Container[str]]) -> tuple[str, ...]:
+        """What is said of nobody who is *known*, in words."""
+        return self._tables.stray(known()) if self._tables is not None else ()
 
     def on(
         self,

@@ -35,7 +35,8 @@ from ._errors import (
 )
 from ._fields import Defaults, HowFields
 from ._handles import Pictures, inside, picture, read
-from ._image import Image, Mask
+from ._image import Image
+from ._mask import Mask
 from ._meant import request_of
 from ._offered import Schema, Tool, brief, merged, parameters, wrong
 from ._request import ImageRequest

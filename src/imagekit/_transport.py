@@ -32,9 +32,8 @@ from ._outgoing import ENCODING, built
 from ._reticent import hold_back
 from ._scope import Scope, current, reach
 from ._speakers import (
+    AsyncOwn,
     Timeouts,
-    async_away,
-    async_home,
     async_lent,
     away,
     bare,
@@ -69,40 +68,46 @@ def _opened(client: Any) -> Any:
     return client
 
 
-def _is_framed(response: httpx.Response, framing: Framing | None) -> bool:
-    if framing is None or not response.is_success:
-        return False
-    return framing != "events" or _media_type(response) in ("", "text/event-stream")
-
-
-def _media_type(response: httpx.Response) -> str:
-    kind: str = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower()
-
-
-def _inflating(response: httpx.Response) -> Inflater | None:
-    # An answer that is in memory already, as one that is made up, has been through all this.
-    if response.is_stream_consumed:
-        return None
-    said = response.headers.get("content-encoding", "")
-    return inflater(said, response.request.headers.get(ENCODING, ""))
-
-
-def _opened_stream(response: httpx.Response) -> HttpResponse:
+def _head(response: httpx.Response) -> HttpResponse:
+    """All but the body."""
     return HttpResponse(response.status_code, dict(response.headers), streamed=True)
 
 
-def _answer(response: httpx.Response, gathered: Lifter | Body) -> HttpResponse:
-    return HttpResponse.holding(response.status_code, dict(response.headers), gathered.finish())
+def _is_framed(head: HttpResponse, framing: Framing | None) -> bool:
+    if framing is None or not head.ok:
+        return False
+    return framing != "events" or head.media_type in ("", "text/event-stream")
 
 
-def _gathering(request: HttpRequest, response: httpx.Response) -> Lifter | Body:
+def _inflating(response: httpx.Response, head: HttpResponse) -> Inflater | None:
+    said = head.headers.get("content-encoding")
+    # An answer that is in memory already, as one that is made up, has been through all this.
+    if said is None or response.is_stream_consumed:
+        return None
+    return inflater(said, response.request.headers.get(ENCODING, ""))
+
+
+def _is_plain(response: httpx.Response, head: HttpResponse) -> bool:
+    """Whether the body may be read as it comes, for which the library has nothing to do."""
+    return not response.is_closed and "content-encoding" not in head.headers
+
+
+def _is_picture(head: HttpResponse) -> bool:
+    """Whether the body is one itself, of which, unlike of JSON, a part could pass for the whole."""
+    return head.media_type.startswith("image/")
+
+
+def _answer(head: HttpResponse, gathered: Lifter | Body) -> HttpResponse:
+    return HttpResponse.holding(head.status, head.headers, gathered.finish())
+
+
+def _gathering(request: HttpRequest, head: HttpResponse) -> Lifter | Body:
     """What takes in a whole answer: pictures out of JSON, or the bytes of one."""
-    kind = _media_type(response)
-    if response.is_success:
+    kind = head.media_type
+    if head.ok:
         if request.blobs and (kind == "application/json" or kind.endswith("+json")):
             return Lifter(request.blobs, request.sink, most=MOST_BYTES)
-        if request.sink is not None and kind.startswith("image/"):
+        if request.sink is not None and _is_picture(head):
             return Body(request.sink(), MOST_BYTES)
     return Body(Memory(), MOST_BYTES)
 
@@ -201,14 +206,16 @@ class SyncTransport:
         with translated(library), built(client, library, request) as out:
             response = client.send(out, stream=True, follow_redirects=request.stranger)
         try:
-            if _is_framed(response, framing):
-                yield _opened_stream(response), _pieces(response, library)
+            head = _head(response)
+            pieces = _pieces(response, head, library)
+            if _is_framed(head, framing):
+                yield head, pieces
             else:
-                gathering = _gathering(request, response)
+                gathering = _gathering(request, head)
                 try:
-                    for piece in _pieces(response, library):
+                    for piece in pieces:
                         gathering.feed(piece)
-                    answer = _answer(response, gathering)
+                    answer = _answer(head, gathering)
                 except BaseException:
                     gathering.drop()
                     raise
@@ -238,14 +245,20 @@ class SyncTransport:
             client.close()
 
 
-def _pieces(response: httpx.Response, library: Library) -> Iterator[bytes]:
-    inflating = _inflating(response)
+def _pieces(response: httpx.Response, head: HttpResponse, library: Library) -> Iterator[bytes]:
     with translated(library, answered=True):
-        if inflating is None:
+        if _is_plain(response, head):
+            stream: Any = response.stream
+            yield from stream
+            # The next request may have its connection.
+            response.close()
+        elif inflating := _inflating(response, head):
+            for piece in response.iter_raw():
+                yield from inflating.feed(piece)
+            if _is_picture(head):
+                inflating.finish()
+        else:
             yield from response.iter_bytes()
-            return
-        for piece in response.iter_raw():
-            yield from inflating.feed(piece)
 
 
 class AsyncTransport:
@@ -268,22 +281,22 @@ class AsyncTransport:
             False: async_lent(http, **own),
             True: async_lent(downloads, **bare(self._timeouts)),
         }
-        self._ours: dict[bool, Any] = {}
-        self._loop: object = None
+        # By the process and the event loop that they are of.
+        self._ours: dict[tuple[int, Any], AsyncOwn] = {}
 
     def _client(self, request: HttpRequest) -> Any:
         stranger = request.stranger
         if (given := self._given[stranger]) is not None:
             return given
-        loop = os.getpid(), anyio.lowlevel.current_token()
-        if self._loop != loop:
-            # Connections belong to the event loop that made them, and die with it; a fork's are
-            # the other process's too, and would bring it our pictures.
-            self._ours, self._loop = {}, loop
-        if stranger not in self._ours:
-            make = async_away if stranger else async_home
-            self._ours[stranger] = make(self._timeouts)
-        return self._ours[stranger]
+        loop = _loop()
+        if (own := self._ours.get(loop)) is None:
+            for other, its in [*self._ours.items()]:
+                if its.over and other[0] == loop[0]:
+                    del self._ours[other]
+            own = AsyncOwn(self._timeouts)
+        client = own.client(stranger)
+        self._ours[loop] = own
+        return client
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Make *request*; the whole answer."""
@@ -304,24 +317,27 @@ class AsyncTransport:
                 out.extensions["trace"] = far.heard
             async with listeners() if _is_long(out) else nullcontext():
                 response = await client.send(out, stream=True, follow_redirects=request.stranger)
-        pieces = _async_pieces(response, library)
+        head = _head(response)
+        pieces: Any = _async_pieces(response, head, library)
         try:
-            if _is_framed(response, framing):
-                yield _opened_stream(response), pieces
+            if _is_framed(head, framing):
+                yield head, pieces
             else:
-                gathering = _gathering(request, response)
+                gathering = _gathering(request, head)
                 try:
                     async for piece in pieces:
                         gathering.feed(piece)
-                    answer = _answer(response, gathering)
+                    answer = _answer(head, gathering)
                 except BaseException:
                     gathering.drop()
                     raise
                 yield answer, pieces
         finally:
-            with anyio.CancelScope(shield=True):
-                await _ended(pieces)
-                await response.aclose()
+            # Whatever was read to its end is closed.
+            if pieces.ag_frame is not None or not response.is_closed:
+                with anyio.CancelScope(shield=True):
+                    await _ended(pieces)
+                    await response.aclose()
 
     async def read_on(self, pieces: AsyncIterator[bytes], until: float) -> None:
         """Read the *pieces* that are left when nobody wants more, if they end at once."""
@@ -332,9 +348,14 @@ class AsyncTransport:
                 left -= len(piece)
 
     async def aclose(self) -> None:
-        """Close the connections that are ours."""
-        for client in self._ours.values():
-            await client.aclose()
+        """Close the connections that are ours; those of another event loop end with that."""
+        if (own := self._ours.get(_loop())) is not None:
+            await own.aclose()
+
+
+def _loop() -> tuple[int, Any]:
+    """The process and the event loop: a fork's connections are the other process's too."""
+    return os.getpid(), anyio.lowlevel.current_token()
 
 
 def _is_long(request: httpx.Request) -> bool:
@@ -383,13 +404,21 @@ class _Pulled(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
 
-async def _async_pieces(response: httpx.Response, library: Library) -> AsyncGenerator[bytes, None]:
-    inflating = _inflating(response)
+async def _async_pieces(
+    response: httpx.Response, head: HttpResponse, library: Library
+) -> AsyncGenerator[bytes, None]:
     with translated(library, answered=True):
-        if inflating is None:
+        if _is_plain(response, head):
+            stream: Any = response.stream
+            async for piece in stream:
+                yield piece
+            await response.aclose()
+        elif inflating := _inflating(response, head):
+            async for piece in response.aiter_raw():
+                for inflated in inflating.feed(piece):
+                    yield inflated
+            if _is_picture(head):
+                inflating.finish()
+        else:
             async for piece in response.aiter_bytes():
                 yield piece
-            return
-        async for piece in response.aiter_raw():
-            for inflated in inflating.feed(piece):
-                yield inflated

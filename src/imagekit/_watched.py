@@ -28,7 +28,7 @@ class _Done(Generic[T]):
 class _Work(threading.Thread, Generic[T]):
     def __init__(self, function: Callable[[Say], T]) -> None:
         super().__init__(name="imagekit-work", daemon=True)
-        self._function, self._over = function, threading.Event()
+        self._function, self._over = function, False
         self._context = contextvars.copy_context()
         self._said: SimpleQueue[ImageEvent | _Done[T] | BaseException] = SimpleQueue()
 
@@ -39,7 +39,7 @@ class _Work(threading.Thread, Generic[T]):
             self._said.put(error)
 
     def say(self, event: ImageEvent) -> None:
-        if self._over.is_set():
+        if self._over:
             raise Unheard
         self._said.put(event)
 
@@ -50,7 +50,7 @@ class _Work(threading.Thread, Generic[T]):
         return told
 
     def stop(self) -> None:
-        self._over.set()
+        self._over = True
         self._said.put(Unheard())
 
 

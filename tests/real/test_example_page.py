@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from typing import Any
 
 import pytest
 from tally import Judge
+
+from toys import reserved
 
 WEB = Path(__file__).parents[2] / "examples" / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -108,19 +109,18 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 @contextmanager
 def served() -> Iterator[str]:
     """The web app as a reader starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "app:app", "--app-dir", WEB, "--port", str(port)]
     env = {**os.environ, "IMAGEKIT_PROVIDER": "sketch"}
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
-    try:
-        assert server.stderr is not None
-        assert any("Uvicorn running on" in said for said in server.stderr)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)
+    with reserved() as port:
+        app = ["app:app", "--app-dir", WEB, "--port", str(port)]
+        command = [sys.executable, "-m", "uvicorn", *app]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+        try:
+            assert server.stderr is not None
+            assert any("Uvicorn running on" in said for said in server.stderr)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
 
 
 # Types a prompt into a form and waits until the page is done; what it said on the way.

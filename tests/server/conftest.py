@@ -124,7 +124,7 @@ def _ask() -> Callable[..., Answer]:
     """Ask an application by hand, on a loop of its own."""
 
     def asked(app: Any, method: str, path: str, **given: Any) -> Answer:
-        return asyncio.run(asyncio.wait_for(ask(app, method, path, **given), 10))
+        return asyncio.run(asyncio.wait_for(ask(app, method, path, **given), 30))
 
     return asked
 

@@ -26,7 +26,7 @@ from imagekit.provider import notice, sleep
 from imagekit.server import App, Limits, create_app
 from imagekit.server._serve import bound
 from serving import serving
-from spoken import httpx
+from spoken import httpx, near
 from toys import Inside, Plugged, Scripted, Server, Whole, answers, patiently, picture, plugins
 
 TOKEN, OTHER = "first-token-0123", "other-token-4567"
@@ -48,7 +48,7 @@ def client_of(name: str = "toy") -> AsyncClient:
 
 def sent(url: str, **more: Any) -> httpx.Response:
     files = {"file": ("otter.png", picture(7), "image/png")}
-    return httpx.post(f"{url}/files", files=files, data={"purpose": "vision"}, **more)
+    return near.post(f"{url}/files", files=files, data={"purpose": "vision"}, **more)
 
 
 # --- what is one's own ---------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def sent(url: str, **more: Any) -> httpx.Response:
 def test_what_one_tokens_bearer_stores_no_other_sees() -> None:
     with serving(register=TOY, tokens=[TOKEN, OTHER]) as served:
         file = sent(served.url, headers=bearer(TOKEN)).json()["id"]
-        made = httpx.post(f"{served.url}/responses", json=RESPONSE, headers=bearer(TOKEN)).json()
+        made = near.post(f"{served.url}/responses", json=RESPONSE, headers=bearer(TOKEN)).json()
         [item] = made["output"]
         paths = [f"/files/{file}", f"/files/{file}/content", f"/responses/{made['id']}"]
         with httpx.Client(base_url=served.url, headers=bearer(OTHER)) as other:
@@ -85,15 +85,15 @@ def test_a_response_in_progress_is_its_owners_alone(gate: Any) -> None:
     with serving(register=gate.plugins, tokens=[TOKEN, OTHER]) as served:
         wanted = {**RESPONSE, "background": True}
         mine, other = bearer(TOKEN), bearer(OTHER)
-        id = httpx.post(f"{served.url}/responses", json=wanted, headers=mine).json()["id"]
+        id = near.post(f"{served.url}/responses", json=wanted, headers=mine).json()["id"]
         assert gate.holds()
         url = f"{served.url}/responses/{id}"
-        assert httpx.get(url, headers=mine).json()["status"] == "in_progress"
-        assert httpx.get(url, headers=other).status_code == 404
-        assert httpx.post(f"{url}/cancel", headers=other).status_code == 404
-        assert httpx.delete(url, headers=other).status_code == 404
+        assert near.get(url, headers=mine).json()["status"] == "in_progress"
+        assert near.get(url, headers=other).status_code == 404
+        assert near.post(f"{url}/cancel", headers=other).status_code == 404
+        assert near.delete(url, headers=other).status_code == 404
         assert not gate.left.is_set()
-        assert httpx.post(f"{url}/cancel", headers=mine).json()["status"] == "cancelled"
+        assert near.post(f"{url}/cancel", headers=mine).json()["status"] == "cancelled"
         assert gate.left.is_set()
 
 
@@ -104,41 +104,41 @@ def test_in_a_database_what_was_stored_outlives_the_server(tmp_path: Path) -> No
     path = tmp_path / "kept.db"
     with serving(register=TOY, database=path) as served:
         file = sent(served.url).json()["id"]
-        made = httpx.post(f"{served.url}/responses", json=RESPONSE).json()
+        made = near.post(f"{served.url}/responses", json=RESPONSE).json()
     with serving(register=TOY, database=str(path)) as served:
-        assert httpx.get(f"{served.url}/files/{file}/content").content == picture(7)
-        assert httpx.get(f"{served.url}/responses/{made['id']}").json() == made
+        assert near.get(f"{served.url}/files/{file}/content").content == picture(7)
+        assert near.get(f"{served.url}/responses/{made['id']}").json() == made
         more = {**RESPONSE, "input": "a hat", "previous_response_id": made["id"]}
-        assert httpx.post(f"{served.url}/responses", json=more).json()["output"][0]["result"]
+        assert near.post(f"{served.url}/responses", json=more).json()["output"][0]["result"]
 
 
 def test_in_memory_it_does_not() -> None:
     with serving(register=TOY) as served:
-        made = httpx.post(f"{served.url}/responses", json=RESPONSE).json()
-        assert httpx.get(f"{served.url}/responses/{made['id']}").status_code == 200
+        made = near.post(f"{served.url}/responses", json=RESPONSE).json()
+        assert near.get(f"{served.url}/responses/{made['id']}").status_code == 200
     with serving(register=TOY) as served:
-        assert httpx.get(f"{served.url}/responses/{made['id']}").status_code == 404
+        assert near.get(f"{served.url}/responses/{made['id']}").status_code == 404
 
 
 def test_it_expires() -> None:
     with serving(register=TOY, limits=Limits(kept=0.05, linked=0.05)) as served:
         file = sent(served.url).json()["id"]
         wanted = {"prompt": "x", "model": "dall-e-3"}
-        answer = httpx.post(f"{served.url}/images/generations", json=wanted).json()
+        answer = near.post(f"{served.url}/images/generations", json=wanted).json()
         for url in (f"{served.url}/files/{file}", answer["data"][0]["url"]):
-            assert patiently(lambda url=url: httpx.get(url).status_code == 404)
+            assert patiently(lambda url=url: near.get(url).status_code == 404)
 
 
 def test_what_was_in_progress_when_the_server_died_has_failed(gate: Any, tmp_path: Path) -> None:
     with serving(register=gate.plugins, database=tmp_path / "a", limits=Limits(grace=0.05)) as one:
         wanted = {**RESPONSE, "background": True}
-        id = httpx.post(f"{one.url}/responses", json=wanted).json()["id"]
+        id = near.post(f"{one.url}/responses", json=wanted).json()["id"]
         assert gate.holds()
         for file in tmp_path.iterdir():
             (tmp_path / file.name.replace("a", "b", 1)).write_bytes(file.read_bytes())
     for name in "ab":
         with serving(register=gate.plugins, database=tmp_path / name) as served:
-            found = httpx.get(f"{served.url}/responses/{id}").json()
+            found = near.get(f"{served.url}/responses/{id}").json()
         assert (found["status"], found["error"]["code"]) == ("failed", "server_error")
 
 
@@ -150,19 +150,19 @@ def test_what_goes_on_is_finished_and_nothing_new_is_begun(gate: Any) -> None:
         got: list[httpx.Response] = []
         wanted = {"prompt": "an otter"}
         first = threading.Thread(
-            target=lambda: got.append(httpx.post(f"{served.url}/images/generations", json=wanted))
+            target=lambda: got.append(near.post(f"{served.url}/images/generations", json=wanted))
         )
         first.start()
         assert gate.holds()
-        assert httpx.get(f"{served.origin}/readyz").json() == {"status": "ok", "calls": 1}
+        assert near.get(f"{served.origin}/readyz").json() == {"status": "ok", "calls": 1}
         served.app.stop()
         for path, asked in (("/images/generations", wanted), ("/responses", RESPONSE)):
             turned = client.post(path, json=asked)
             assert (turned.status_code, turned.headers["x-should-retry"]) == (503, "true")
             assert int(turned.headers["retry-after"]) >= 1
-        ready = httpx.get(f"{served.origin}/readyz")
+        ready = near.get(f"{served.origin}/readyz")
         assert (ready.status_code, ready.json()) == (503, {"status": "stopping", "calls": 1})
-        assert httpx.get(f"{served.origin}/healthz").status_code == 200
+        assert near.get(f"{served.origin}/healthz").status_code == 200
         served.stop()
         gate.opened.set()
         first.join()
@@ -173,12 +173,12 @@ def test_what_goes_on_is_finished_and_nothing_new_is_begun(gate: Any) -> None:
 def test_a_response_in_the_background_is_finished_too(gate: Any, tmp_path: Path) -> None:
     with serving(register=gate.plugins, database=tmp_path / "kept.db") as served:
         wanted = {**RESPONSE, "background": True}
-        id = httpx.post(f"{served.url}/responses", json=wanted).json()["id"]
+        id = near.post(f"{served.url}/responses", json=wanted).json()["id"]
         assert gate.holds()
         served.stop()
         threading.Timer(0.2, gate.opened.set).start()
     with serving(register=gate.plugins, database=tmp_path / "kept.db") as served:
-        found = httpx.get(f"{served.url}/responses/{id}").json()
+        found = near.get(f"{served.url}/responses/{id}").json()
     assert (found["status"], bool(found["output"][0]["result"])) == ("completed", True)
 
 
@@ -195,7 +195,8 @@ def test_a_client_of_its_own_is_closed_and_one_that_was_given_is_not(
             body = {"body": b'{"prompt": "x"}', "content_type": "application/json"}
             answer = await aask(app, "POST", "/v1/images/generations", **body)
             assert answer.status == 200
-            [http] = app._service.client._transport._ours.values()
+            [made] = app._service.client._transport._ours.values()
+            http = made.client(False)
             assert not http.is_closed
         await given.aclose() if own else None
         closed = http.is_closed
@@ -334,14 +335,14 @@ def test_it_works_below_a_prefix_and_so_do_its_links(log: Any) -> None:
     with hosted(create_app(client_of(), tokens=[TOKEN])) as root:
         wanted = {"prompt": "an otter", "model": "dall-e-3", "response_format": "url"}
         url = f"{root}/v1/images/generations"
-        assert httpx.post(url, json=wanted).status_code == 401
-        answer = httpx.post(url, json=wanted, headers=bearer(TOKEN))
+        assert near.post(url, json=wanted).status_code == 401
+        answer = near.post(url, json=wanted, headers=bearer(TOKEN))
         link = answer.json()["data"][0]["url"]
         assert link.startswith(f"{root}/v1/images/results/")
-        got = httpx.get(link)
+        got = near.get(link)
         assert (got.content, got.headers["content-type"]) == (picture(8), "image/png")
-        assert httpx.get(f"{root}/healthz").status_code == 200
-        missing = httpx.get(f"{root}/v1/nowhere", headers=bearer(TOKEN))
+        assert near.get(f"{root}/healthz").status_code == 200
+        missing = near.get(f"{root}/v1/nowhere", headers=bearer(TOKEN))
         assert missing.json()["error"]["message"] == "Invalid URL (GET /v1/nowhere)"
     assert {line["path"] for line in log.lines} >= {"/v1/images/generations", "/healthz"}
 
@@ -355,9 +356,9 @@ def test_its_errors_are_its_own_whatever_the_application_makes_of_errors() -> No
     pictures = create_app(client_of("other"), models={"*": "other"})
     with hosted(pictures, exception_handlers=handlers) as root:
         edits, kind = f"{root}/v1/images/edits", {"content-type": "multipart/form-data"}
-        broken = httpx.post(edits, content=b"no form at all", headers=kind)
-        nowhere = httpx.get(f"{root}/v1/nowhere")
-        above = httpx.get(root.removesuffix("/pictures") + "/else")
+        broken = near.post(edits, content=b"no form at all", headers=kind)
+        nowhere = near.get(f"{root}/v1/nowhere")
+        above = near.get(root.removesuffix("/pictures") + "/else")
     assert (broken.status_code, broken.json()["error"]["type"]) == (400, "invalid_request_error")
     assert nowhere.json()["error"]["type"] == "invalid_request_error"
     assert above.status_code == 418
@@ -379,7 +380,7 @@ def test_what_is_made_is_finished_when_the_application_around_it_ends(gate: Any)
     pictures = create_app(gate.client)
     with hosted(pictures) as root:
         wanted = {**RESPONSE, "background": True}
-        assert httpx.post(f"{root}/v1/responses", json=wanted).status_code == 200
+        assert near.post(f"{root}/v1/responses", json=wanted).status_code == 200
         assert gate.holds()
         threading.Timer(0.2, gate.opened.set).start()
     assert not gate.left.is_set()

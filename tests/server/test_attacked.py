@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import select
 import socket
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,13 +29,18 @@ HOST = "Host: 127.0.0.1\r\n"
 LINUX = Path("/proc/self/status").exists()
 # Small bounds, so that what runs into them does so at once: 1 MB a body, a second to send one.
 SERVER = f"""
-import socket
+import logging, socket, sys
 # No name is looked up outside: each is this machine, which no picture is read from.
 known = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *rest, **more: known("127.0.0.1", *rest, **more)
 from imagekit.server import Limits, create_app
 from imagekit.server._serve import bound, run
-limits = Limits(body=2**20, bodies=8 * 2**20, upload=1.0, send=1.0, concurrent=8, grace=1.0)
+slow = float(sys.argv[1])
+limits = Limits(
+    body=2**20, bodies=8 * 2**20, stored=64 * 2**20,
+    upload=slow, send=slow, concurrent=8, grace=1.0,
+)
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 app = create_app(provider="sketch", tokens=["{TOKEN}"], limits=limits)
 listening = bound("127.0.0.1", 0)
 print(listening.getsockname()[1], flush=True)
@@ -43,16 +50,22 @@ run(app, listening, print)
 MOST_PIECES = 800
 # What it may hold more than before: eight pictures at once in the making, and what is kept of some.
 MORE = 256 * 2**20
+# What it lets go of goes at once, so that its memory is what it holds, and not what it once held.
+EXACT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "65536"}
+# Seconds for what is there at once, unless the machine is busy with something else.
+PATIENCE = 60.0
 
 
 class Attacked:
     """A server in a process of its own."""
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self, log: Path, slow: float) -> None:
+        self.log, self.slow = log, slow
         self.stderr = log.open("wb")
+        words = [sys.executable, "-c", SERVER, str(slow)]
+        environ = {**os.environ, **EXACT}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=self.stderr, text=True
+            words, stdout=subprocess.PIPE, stderr=self.stderr, text=True, env=environ
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -72,16 +85,17 @@ class Attacked:
         return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=8)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def serves(self) -> str:
         """What keeps it from making a picture, if anything does."""
         body = {"prompt": "an otter", "size": "32x32", "model": "sketch-1"}
         url = f"http://127.0.0.1:{self.port}/v1/images/generations"
         head = {"authorization": f"Bearer {TOKEN}"}
-        for _ in range(40):
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
             try:
-                answer = httpx.post(url, json=body, headers=head, timeout=10, trust_env=False)
+                answer = httpx.post(url, json=body, headers=head, timeout=PATIENCE, trust_env=False)
             except httpx.TransportError as error:
                 return repr(error)
             if answer.status_code != 429:
@@ -90,38 +104,51 @@ class Attacked:
             time.sleep(0.1)
         return "it stays busy"
 
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Its access log: a line for each request that is over."""
+        # What stands behind the last line's end is still being written.
+        said = self.log.read_text(errors="replace").split("\n")[:-1]
+        every = [json.loads(line) for line in said if line.startswith('{"time"')]
+        return [line for line in every if "method" in line]
+
     def wrong(self) -> list[str]:
         """What is amiss by now."""
+        if (code := self.process.poll()) is not None:
+            return [f"it has ended with {code}: {self.log.read_text(errors='replace')[-600:]}"]
         found = [f"it does not serve: {why}"] if (why := self.serves()) else []
         if (more := self.memory - self.begun) > MORE:
             found.append(f"it holds {more / 2**20:.0f} MB more")
         if b"Traceback" in (said := self.log.read_bytes()):
             found.append(said[said.index(b"Traceback") :][-600:].decode())
-        return found
+        return found + [f"answered {one}" for one in self.lines if (one.get("status") or 0) >= 500]
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.communicate(timeout=30)
-        self.stderr.close()
+        try:
+            self.process.communicate(timeout=PATIENCE + self.slow)
+        finally:
+            self.process.kill()
+            self.stderr.close()
 
 
 @contextlib.contextmanager
-def attacked() -> Iterator[Attacked]:
+def attacked(slow: float = 1.0) -> Iterator[Attacked]:
+    """A server that gives its callers so many seconds, for as long as it is wanted."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Attacked(Path(folder, "log"))
+        made = Attacked(Path(folder, "log"), slow)
         try:
             yield made
         finally:
             made.close()
 
 
-def heard(line: socket.socket, seconds: float = 6.0) -> bytes:
+def heard(line: socket.socket) -> bytes:
     """All that comes until the other side closes, or says nothing more for a while."""
-    said, until = b"", time.monotonic() + seconds
+    said = b""
     with contextlib.suppress(OSError):
-        while time.monotonic() < until:
-            ready = select.select([line], [], [], 0.3 if said else until - time.monotonic())[0]
-            if not ready or not (piece := line.recv(65536)):
+        while select.select([line], [], [], 0.3 if said else PATIENCE)[0]:
+            if not (piece := line.recv(65536)):
                 break
             said += piece
     return said
@@ -131,12 +158,12 @@ def statuses(said: bytes) -> list[int]:
     return [int(one) for one in re.findall(rb"HTTP/1\.[01] (\d{3}) ", said)]
 
 
-def sent(server: Attacked, data: bytes, seconds: float = 6.0) -> bytes:
+def sent(server: Attacked, data: bytes) -> bytes:
     """What is answered to *data* on a connection of its own."""
     with server.connect() as line:
         with contextlib.suppress(OSError):
             line.sendall(data)
-        return heard(line, seconds)
+        return heard(line)
 
 
 def asked(target: str, *heads: str, method: str = "GET", body: bytes = b"") -> bytes:
@@ -296,7 +323,7 @@ def stalled(server: Attacked, count: int) -> list[str]:
         line.sendall(asked("/v1/images/generations", "Content-Type: application/json", "Content-Length: 999", method="POST", body=b"{"))  # fmt: skip
     wrong = []
     for line in lines:
-        said = statuses(heard(line, 8))
+        said = statuses(heard(line))
         if not set(said) <= {408, 429} or not said:
             wrong.append(f"a body that stalls: {said} after {time.monotonic() - begun:.1f} s")
         line.close()

@@ -20,7 +20,7 @@ from imagekit.server import App, Limits, create_app
 from imagekit.server._guard import _Answer
 from imagekit.server._log import Record
 from serving import serving
-from spoken import httpx
+from spoken import httpx, near
 from toys import Inside, Plugged, Scripted, picture
 
 TOKEN, OTHER = "first-token-0123", "other-token-4567"
@@ -440,7 +440,7 @@ def test_a_form_that_is_too_large_is_refused_while_it_arrives(log: Any) -> None:
     headers = {"content-type": "multipart/form-data; boundary=x"}
     with serving(register={"toy": Plugged(Inside())}, limits=Limits(body=200_000)) as served:
         try:
-            answer = httpx.post(f"{served.url}/images/edits", content=pieces(), headers=headers)
+            answer = near.post(f"{served.url}/images/edits", content=pieces(), headers=headers)
         except httpx.TransportError:  # it was hung up on before it was done with sending
             pass
         else:

@@ -25,7 +25,7 @@ from imagekit.server import Limits, create_app
 from imagekit.server._serve import _Server
 from imagekit.server._store import MemoryStore, SQLiteStore
 from serving import serving
-from spoken import httpx
+from spoken import httpx, near
 from toys import Inside, Plugged, Scripted, patiently, picture
 
 TOOL = {"type": "image_generation"}
@@ -40,7 +40,7 @@ def png(width: int, height: int) -> bytes:
 
 def edited(url: str, *pictures: bytes) -> httpx.Response:
     files = [("image[]", ("a.png", data)) for data in pictures]
-    return httpx.post(f"{url}/images/edits", data={"prompt": "a hat"}, files=files)
+    return near.post(f"{url}/images/edits", data={"prompt": "a hat"}, files=files)
 
 
 def test_the_pixels_of_a_request_are_counted_together() -> None:
@@ -62,8 +62,8 @@ def test_a_picture_whose_size_nobody_can_read_is_refused() -> None:
 
 def test_what_all_requests_bring_is_bounded() -> None:
     with serving(provider="sketch", limits=Limits(body=10_000, bodies=5000)) as server:
-        long = httpx.post(f"{server.url}/images/generations", json={"prompt": "x" * 6000})
-        short = httpx.post(f"{server.url}/images/generations", json={"prompt": "x"})
+        long = near.post(f"{server.url}/images/generations", json={"prompt": "x" * 6000})
+        short = near.post(f"{server.url}/images/generations", json={"prompt": "x"})
     assert (long.status_code, short.status_code) == (429, 200)
 
 
@@ -76,7 +76,7 @@ def test_a_conversation_has_an_end(how: str) -> None:
         "instructions": {"instructions": words},
     }[how]
     with serving(provider="sketch") as server:
-        answer = httpx.post(f"{server.url}/responses", json={**TALK, **asked})
+        answer = near.post(f"{server.url}/responses", json={**TALK, **asked})
     assert answer.json()["error"]["code"] == "string_above_max_length"
 
 
@@ -101,8 +101,8 @@ def test_a_link_does_not_lead_to_the_provider_itself_nor_carries_a_password(link
     body = {"prompt": "a hat", "images": [{"image_url": link}]}
     with serving(client=client, provider="engine") as server:
         answers = [
-            httpx.post(f"{server.url}/images/edits", json=body),
-            httpx.post(f"{server.url}/responses", json=asked),
+            near.post(f"{server.url}/images/edits", json=body),
+            near.post(f"{server.url}/responses", json=asked),
         ]
     assert [one.json()["error"]["code"] for one in answers] == ["invalid_image_url"] * 2
 
@@ -126,12 +126,12 @@ def test_what_nobody_foresaw_ends_a_response_all_the_same(how: dict[str, Any]) -
         return ImageResponse.model_construct(slots=(image,), notices=(), request_ids=())
 
     with scripted(flow) as server:
-        answer = httpx.post(f"{server.url}/responses", json={**TALK, **how})
+        answer = near.post(f"{server.url}/responses", json={**TALK, **how})
         if "stream" in how:
             assert answer.text.rstrip().rpartition("event: ")[2].startswith("response.failed")
         elif "background" in how:
             url = f"{server.url}/responses/{answer.json()['id']}"
-            assert patiently(lambda: httpx.get(url).json()["status"] == "failed")
+            assert patiently(lambda: near.get(url).json()["status"] == "failed")
         else:
             assert answer.status_code == 500
 
@@ -145,7 +145,7 @@ def test_half_a_character_breaks_no_answer() -> None:
         yield
 
     with scripted(flow) as server:
-        answer = httpx.post(f"{server.url}/images/generations", json={"prompt": "x"})
+        answer = near.post(f"{server.url}/images/generations", json={"prompt": "x"})
     assert answer.status_code == 200
     assert answer.json()["data"][0]["revised_prompt"] == "\ud83d"
 
@@ -154,10 +154,10 @@ def test_a_picture_that_was_kept_too_long_ago_is_told_to_be_gone() -> None:
     with serving(provider="sketch", limits=Limits(stored=40_000)) as server:
         tool = {**TOOL, "size": "64x64"}
         ids = [
-            httpx.post(f"{server.url}/responses", json={**TALK, "tools": [tool]}).json()["id"]
+            near.post(f"{server.url}/responses", json={**TALK, "tools": [tool]}).json()["id"]
             for _ in range(8)
         ]
-        told = [httpx.get(f"{server.url}/responses/{id}") for id in ids]
+        told = [near.get(f"{server.url}/responses/{id}") for id in ids]
     gone = [one.json()["output"][0] for one in told if one.status_code == 200]
     states = {(item["status"], item["result"] is None) for item in gone}
     assert states <= {("completed", False), ("failed", True)}
@@ -167,7 +167,7 @@ def test_a_picture_that_was_kept_too_long_ago_is_told_to_be_gone() -> None:
 def test_what_a_call_comes_to_in_the_background_is_logged(log: Any) -> None:
     with serving(provider="sketch") as server:
         asked = {**TALK, "background": True, "tools": [{**TOOL, "size": "512x512"}]}
-        answer = httpx.post(f"{server.url}/responses", json=asked).json()
+        answer = near.post(f"{server.url}/responses", json=asked).json()
         line = log.one(event="call ended")
     assert (line["response"], line["images"]) == (answer["id"], 1)
 
@@ -178,7 +178,7 @@ def test_nothing_that_a_provider_says_makes_a_line_of_the_log(log: Any) -> None:
         yield
 
     with scripted(flow) as server:
-        httpx.post(f"{server.url}/images/generations", json={"prompt": "x"})
+        near.post(f"{server.url}/images/generations", json={"prompt": "x"})
     lines = log.text.splitlines()
     assert not any(line.startswith('{"time": "2026", "id": "req_forged"') for line in lines)
     assert "\x1b" not in log.text
@@ -207,9 +207,9 @@ def test_a_second_signal_ends_the_calls_and_tells_who_waits(gate: Any) -> None:
 
     def visit() -> None:
         asking = threading.Thread(
-            target=lambda: answers.append(httpx.post(url, json={"prompt": "x"}, timeout=20))
+            target=lambda: answers.append(near.post(url, json={"prompt": "x"}, timeout=60))
         )
-        patiently(lambda: server.started)
+        patiently(lambda: server.started, 60)
         asking.start()
         gate.holds()
         for count in (1, 2):
@@ -257,26 +257,26 @@ def test_files_are_listed_as_asked() -> None:
             data = {"purpose": purpose, "expires_after[anchor]": "created_at"}
             data["expires_after[seconds]"] = "3600"
             files = {"file": ("a.png", png(8, 8))}
-            about = httpx.post(f"{server.url}/files", data=data, files=files).json()
+            about = near.post(f"{server.url}/files", data=data, files=files).json()
             assert about["expires_at"] - about["created_at"] == 3600
             made.append(about["id"])
 
         def listed(**query: Any) -> Any:
-            said = httpx.get(f"{server.url}/files", params=query).json()
+            said = near.get(f"{server.url}/files", params=query).json()
             return [one["id"] for one in said["data"]], said["has_more"]
 
         assert listed() == (made[::-1], False)
         assert listed(order="asc", limit=2) == (made[:2], True)
         assert listed(order="asc", after=made[1]) == (made[2:], False)
         assert listed(purpose="user_data") == ([made[1]], False)
-        wrong = httpx.get(f"{server.url}/files", params={"limit": "0"}).json()["error"]
+        wrong = near.get(f"{server.url}/files", params={"limit": "0"}).json()["error"]
         assert (wrong["param"], wrong["code"]) == ("limit", "integer_below_min_value")
 
 
 def test_the_model_beside_the_tool_stands_in_for_the_tools() -> None:
     with serving(models={"a": "sketch:sketch-1", "b": "sketch:other"}) as server:
         answers = [
-            httpx.post(f"{server.url}/responses", json={**TALK, "model": model})
+            near.post(f"{server.url}/responses", json={**TALK, "model": model})
             for model in ("a", "c")
         ]
     assert [one.status_code for one in answers] == [200, 400]

@@ -132,7 +132,7 @@ def test_a_response_is_cancelled_while_it_is_made(desk: Any, gate: Any) -> None:
         assert gate.holds()
         last = asked.cancel(id)
         assert (last["status"], last["error"], last["completed_at"]) == ("cancelled", None, None)
-        assert gate.left.wait(5)
+        assert gate.left.wait(30)
         assert asked.get(id) == last == asked.cancel(id)
 
 
@@ -198,7 +198,7 @@ def test_a_response_is_deleted_while_it_is_made(
             assert gate.holds(1 if stream else 2)
             answer = asked.client.delete(f"/responses/{id}")
             assert answer.json() == {"id": id, "object": "response", "deleted": True}
-            assert gate.left.wait(5)
+            assert gate.left.wait(30)
             assert asked.client.get(f"/responses/{id}").status_code == 404
             gate.opened.set()
         if stream:

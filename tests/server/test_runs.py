@@ -24,13 +24,13 @@ from imagekit.server._runs import (
     StoppingError,
     unless_gone,
 )
-from serving import serving
-from spoken import httpx
+from serving import asked_and_left, serving
+from spoken import httpx, near
 from toys import Plugged, Scripted, patiently, picture
 
 
 def done_soon(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 5))
+    return asyncio.run(asyncio.wait_for(work, 30))
 
 
 async def turns(count: int = 5) -> None:
@@ -269,7 +269,7 @@ def in_background(work: Any) -> tuple[threading.Thread, list[Any]]:
 
 
 def posted(url: str, **fields: Any) -> httpx.Response:
-    return httpx.post(url + GENERATIONS, json={**ANY, **fields}, timeout=10)
+    return near.post(url + GENERATIONS, json={**ANY, **fields})
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -278,8 +278,8 @@ def test_more_calls_than_may_be_are_turned_away_until_one_is_done(stream: bool, 
         thread, got = in_background(lambda: posted(served.url))
         assert gate.holds()
         second = posted(served.url, stream=stream)
-        third = httpx.post(f"{served.url}/responses", json=RESPONSE)
-        free = httpx.get(f"{served.url}/models")
+        third = near.post(f"{served.url}/responses", json=RESPONSE)
+        free = near.get(f"{served.url}/models")
         gate.opened.set()
         thread.join()
         after = posted(served.url)
@@ -295,7 +295,7 @@ def test_more_calls_than_may_be_are_turned_away_until_one_is_done(stream: bool, 
 def test_a_stream_is_flushed_event_by_event(gate: Any) -> None:
     with serving(register=gate.plugins) as served:
         wanted = {**ANY, "stream": True, "partial_images": 2}
-        with httpx.stream("POST", served.url + GENERATIONS, json=wanted) as answer:
+        with near.stream("POST", served.url + GENERATIONS, json=wanted) as answer:
             lines = answer.iter_lines()
             seen = [line for line in (next(lines) for _ in range(6)) if "event:" in line]
             waiting = not gate.opened.is_set()
@@ -310,7 +310,7 @@ def test_a_silent_stream_is_kept_open_with_comments(gate: Any) -> None:
     limits = Limits(hold=0.01, pause=0.01)
     with serving(register=gate.plugins, limits=limits) as served:
         wanted = {**ANY, "stream": True}
-        with httpx.stream("POST", served.url + GENERATIONS, json=wanted) as answer:
+        with near.stream("POST", served.url + GENERATIONS, json=wanted) as answer:
             lines = answer.iter_lines()
             first = [next(lines) for _ in range(4)]
             gate.opened.set()
@@ -325,7 +325,7 @@ def test_an_error_within_the_hold_has_a_status_and_one_after_it_is_an_event() ->
         if request.partial_images:
             image = imagekit.Image(data=picture())
             yield from emit(imagekit.PartialImage(index=0, step=0, image=image))
-            go.wait(5)
+            go.wait(30)
         raise imagekit.RateLimitError("too fast", retry_after=7)
 
     plugin = Plugged(Scripted(fails, streaming=True))
@@ -346,16 +346,15 @@ def test_an_error_within_the_hold_has_a_status_and_one_after_it_is_an_event() ->
 def test_work_ends_when_its_client_leaves(stream: bool, hold: float, gate: Any, log: Any) -> None:
     limits = Limits(hold=hold)
     with serving(register=gate.plugins, limits=limits) as served:
-        client = httpx.Client(timeout=httpx.Timeout(5, read=0.2))
-        with pytest.raises(httpx.ReadTimeout), client:
-            client.post(served.url + GENERATIONS, json={**ANY, "stream": stream})
-        assert gate.left.wait(2)
+        stays = lambda: gate.holds() and not gate.left.wait(0.1)  # noqa: E731
+        asked_and_left(served.url + GENERATIONS, stays, {**ANY, "stream": stream})
+        assert gate.left.wait(30)
         assert log.one(path="/v1/images/generations")["left"] is True
-        assert patiently(lambda: httpx.get(f"{served.origin}/readyz").json()["calls"] == 0)
+        assert patiently(lambda: near.get(f"{served.origin}/readyz").json()["calls"] == 0)
 
 
 def stored(served: Any, id: str) -> Any:
-    answer = httpx.get(f"{served.url}/responses/{id}")
+    answer = near.get(f"{served.url}/responses/{id}")
     return answer.json()
 
 
@@ -363,7 +362,7 @@ def stored(served: Any, id: str) -> Any:
 def test_a_stored_stream_goes_on_without_its_client_and_no_other(store: bool, gate: Any) -> None:
     with serving(register=gate.plugins) as served:
         wanted = {**RESPONSE, "stream": True, "store": store}
-        with httpx.stream("POST", f"{served.url}/responses", json=wanted) as answer:
+        with near.stream("POST", f"{served.url}/responses", json=wanted) as answer:
             lines = answer.iter_lines()
             data = next(line for line in lines if line.startswith("data: "))
             assert gate.holds()
@@ -374,14 +373,14 @@ def test_a_stored_stream_goes_on_without_its_client_and_no_other(store: bool, ga
             gate.opened.set()
             assert patiently(lambda: stored(served, id)["status"] == "completed")
             assert stored(served, id)["output"][0]["result"]
-        assert gate.left.wait(0 if store else 2) is not store
+        assert gate.left.wait(0 if store else 30) is not store
 
 
 def test_a_call_that_takes_too_long_is_ended(gate: Any) -> None:
     with serving(register=gate.plugins, limits=Limits(request=0.05)) as served:
         began = time.monotonic()
         answer = posted(served.url)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
 
 

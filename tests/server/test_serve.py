@@ -28,11 +28,13 @@ from imagekit._cli._main import cli
 from imagekit.provider import call
 from imagekit.server import Limits, create_app
 from imagekit.server._serve import _Server, bound, run
-from spoken import httpx
+from spoken import httpx, near
 from toys import Plugged, Scripted, patiently, picture
 
 TOKEN = "first-token-0123"
 WANTED = {"prompt": "a secret otter"}
+# Seconds that calls are given to end, where nothing is to wait for so long; and for all the rest.
+GRACE, SOON = 60.0, 30.0
 IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
 
 
@@ -87,7 +89,7 @@ def visited(serve: Callable[[], object], address: Callable[[], str | None], visi
 
 def alive(origin: str) -> bool:
     try:
-        return httpx.get(f"{origin}/healthz").status_code == 200
+        return near.get(f"{origin}/healthz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -128,10 +130,10 @@ def test_by_default_it_listens_on_loopback_to_whoever_calls_it_by_name(
     def visit(origin: str) -> None:
         assert origin.startswith("http://127.0.0.1:")
         url = f"{origin}/v1/models"
-        assert httpx.get(url).json()["data"][0]["id"] == "sketch-1"
+        assert near.get(url).json()["data"][0]["id"] == "sketch-1"
         for host, status in (("localhost", 200), ("evil.example", 421)):
-            assert httpx.get(url, headers={"host": host}).status_code == status
-        assert httpx.get(url, headers={"origin": "https://app.example"}).status_code == 403
+            assert near.get(url, headers={"host": host}).status_code == status
+        assert near.get(url, headers={"origin": "https://app.example"}).status_code == 403
 
     said = serve("-p", "sketch", visit=visit)
     line = next(line for line in said.splitlines() if '"status": 421' in line)
@@ -145,9 +147,9 @@ def test_with_a_token_from_the_environment_it_listens_anywhere(
 
     def visit(origin: str) -> None:
         url = f"{origin}/v1/models"
-        assert httpx.get(url).status_code == 401
+        assert near.get(url).status_code == 401
         mine = {"authorization": f"Bearer {TOKEN}"}
-        assert httpx.get(url, headers={**mine, "host": "any.example"}).status_code == 200
+        assert near.get(url, headers={**mine, "host": "any.example"}).status_code == 200
 
     said = serve("-p", "sketch", "--host", "0.0.0.0", visit=visit)
     assert TOKEN not in said
@@ -163,9 +165,9 @@ def test_names_that_are_allowed_are_the_only_ones_beyond_its_own(
         url = f"{origin}/v1/models"
         mine = {"authorization": f"Bearer {TOKEN}"}
         for host, status in (("pictures.example", 200), ("localhost", 200), ("evil.example", 421)):
-            assert httpx.get(url, headers={**mine, "host": host}).status_code == status
+            assert near.get(url, headers={**mine, "host": host}).status_code == status
         page = {**mine, "origin": "https://app.example"}
-        assert httpx.get(url, headers=page).status_code == 200
+        assert near.get(url, headers=page).status_code == 200
 
     words = ("--token-file", "tokens", "--allow-host", "Pictures.example")
     pages = ("--allow-origin", "https://app.example")
@@ -176,7 +178,7 @@ def test_names_that_are_allowed_are_the_only_ones_beyond_its_own(
 def test_loopback_may_be_of_the_other_kind(serve: Callable[..., str]) -> None:
     def visit(origin: str) -> None:
         assert origin.startswith("http://[::1]:")
-        assert httpx.get(f"{origin}/v1/models").status_code == 200
+        assert near.get(f"{origin}/v1/models").status_code == 200
 
     serve("-p", "sketch", "--host", "::1", visit=visit)
 
@@ -186,12 +188,12 @@ def test_loopback_may_be_of_the_other_kind(serve: Callable[..., str]) -> None:
 
 def test_its_words_reach_the_server(serve: Callable[..., str], tmp_path: Path) -> None:
     def visit(origin: str) -> None:
-        listed = httpx.get(f"{origin}/v1/models").json()["data"]
+        listed = near.get(f"{origin}/v1/models").json()["data"]
         assert [one["id"] for one in listed] == ["small", "sketch-1"]
         url, wanted = f"{origin}/v1/images/generations", {**WANTED, "size": "16x16"}
-        made = httpx.post(url, json=wanted)
+        made = near.post(url, json=wanted)
         assert made.json()["size"] == "16x16"
-        assert httpx.post(url, json={"prompt": "x" * 2**20}).status_code == 413
+        assert near.post(url, json={"prompt": "x" * 2**20}).status_code == 413
 
     words = ("-m", "*=sketch:sketch-1", "-m", "small=sketch", "--database", "kept.db")
     said = serve(*words, "--max-body", "1", "--log-prompts", visit=visit)
@@ -205,7 +207,7 @@ def test_the_log_holds_no_prompt_unless_asked_and_nothing_where_it_is_not_wanted
 ) -> None:
     def visit(origin: str) -> None:
         wanted = {**WANTED, "size": "16x16"}
-        assert httpx.post(f"{origin}/v1/images/generations", json=wanted).status_code == 200
+        assert near.post(f"{origin}/v1/images/generations", json=wanted).status_code == 200
 
     said = serve("-p", "sketch", visit=visit)
     assert '"path": "/v1/images/generations"' in said
@@ -290,7 +292,7 @@ def posted(origin: str) -> Any:
 
     def post() -> None:
         try:
-            got.append(httpx.post(f"{origin}/v1/images/generations", json=WANTED, timeout=20))
+            got.append(near.post(f"{origin}/v1/images/generations", json=WANTED, timeout=GRACE))
         except httpx.TransportError as error:
             got.append(error)
 
@@ -306,7 +308,7 @@ def posted(origin: str) -> Any:
 
 def here(client: imagekit.AsyncClient, visit: Visit, **limits: float) -> None:
     """Run a server here as long as *visit* lasts."""
-    bounds = Limits(**{"grace": 5.0, **limits})  # type: ignore[arg-type]
+    bounds = Limits(**{"grace": GRACE, **limits})  # type: ignore[arg-type]
     listening = bound("127.0.0.1", 0)
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     app = create_app(client, limits=bounds)
@@ -342,7 +344,7 @@ def test_one_that_goes_on_for_too_long_is_ended_and_told(gate: Any) -> None:
 
     began = time.monotonic()
     here(gate.client, visit, grace=0.1)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < SOON
     answer = answers[0]()
     assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
     assert gate.left.is_set()
@@ -367,11 +369,11 @@ def test_the_end_does_not_wait_for_whoever_does_not_take_an_answer() -> None:
 
     began = time.monotonic()
     here(client, visit, send=0.2)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < SOON
     readers[0].close()
 
 
-@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_ends_everything(again: signal.Signals, gate: Any) -> None:
     answers: list[Any] = []
 
@@ -384,9 +386,30 @@ def test_a_second_signal_ends_everything(again: signal.Signals, gate: Any) -> No
 
     began = time.monotonic()
     here(gate.client, visit)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < SOON
     assert not isinstance(answers[0](), httpx.Response) or answers[0]().status_code >= 500
     assert gate.left.is_set()
+
+
+def test_a_closed_terminal_stops_it_unless_that_is_ignored(gate: Any) -> None:
+    app = create_app(gate.client)
+    server = _Server(uvicorn.Config(app), app, print)
+    found: list[Any] = []
+
+    def look() -> None:
+        with server.capture_signals():
+            found.append(signal.getsignal(signal.SIGHUP))
+
+    look()
+    elsewhere = threading.Thread(target=look)
+    elsewhere.start()
+    elsewhere.join()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        look()
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert found == [server.handle_exit, signal.SIG_DFL, signal.SIG_IGN]
 
 
 GATE = """
@@ -443,7 +466,7 @@ def test_a_real_server_finishes_its_picture_when_it_is_told_to_stop(
         mine = {"authorization": f"Bearer {TOKEN}"}
         url = f"{found[1]}/v1/images/generations"
         thread = threading.Thread(
-            target=lambda: got.append(httpx.post(url, json=WANTED, headers=mine))
+            target=lambda: got.append(near.post(url, json=WANTED, headers=mine))
         )
         thread.start()
         assert patiently((tmp_path / "begun").exists)
@@ -451,7 +474,7 @@ def test_a_real_server_finishes_its_picture_when_it_is_told_to_stop(
         assert patiently(lambda: not alive(found[1]))
         (tmp_path / "open").touch()
         thread.join()
-        out, said = process.communicate(timeout=20)
+        out, said = process.communicate(timeout=GRACE)
     assert got[0].status_code == 200
     assert (process.returncode, out) == (0, "")
     plain = [line for line in said.splitlines() if not line.startswith("{")]

@@ -69,7 +69,7 @@ def previews(pipe: Fake, many: int, **fields: Any) -> tuple[list[Any], Any]:
 
 def gone() -> bool:
     """Whether the threads of all calls have ended, as they do soon."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while any(one.name == "imagekit-diffusers" for one in threading.enumerate()):
         if time.monotonic() > until:
             return False
@@ -87,6 +87,7 @@ def test_without_its_libraries_one_error_says_what_to_install(
     with pytest.raises(ConfigurationError) as raised:
         able.generate("a cat")
     assert "torch: not installed; pip install 'imagekit-diffusers[torch]'" in str(raised.value)
+    assert type(raised.value) is ConfigurationError  # it is no key that is missing
     with pytest.raises(ConfigurationError, match="torch: not installed"):
         able.plan("a cat")
     # What it could do is known all the same.
@@ -369,7 +370,7 @@ def test_leaving_a_stream_ends_the_work_after_the_step() -> None:
     def before(step: int) -> None:
         steps.append(step)
         if step > 2:
-            assert left.wait(5)
+            assert left.wait(30)
 
     pipe, _ = studio(before=before)
     able = client(pipe)
@@ -383,11 +384,11 @@ def test_leaving_a_stream_ends_the_work_after_the_step() -> None:
 
 def test_a_deadline_is_held_while_a_step_goes_on() -> None:
     done = threading.Event()
-    pipe, _ = studio(before=lambda step: done.wait(5))
+    pipe, _ = studio(before=lambda step: done.wait(30))
     begun = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         client(pipe).generate("a cat", deadline=0.05)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     done.set()
     assert gone()
 
@@ -399,7 +400,7 @@ def test_a_cancelled_task_ends_the_work() -> None:
     def before(step: int) -> None:
         steps.append(step)
         begun.set()
-        assert left.wait(5)
+        assert left.wait(30)
 
     pipe, _ = studio(before=before)
     given = {"pipelines": {"text": pipe}, "generator": Generator}
@@ -425,17 +426,17 @@ def two(monkeypatch: pytest.MonkeyPatch) -> tuple[Client, threading.Event, Calla
 
     def before(step: int) -> None:
         begun.set()
-        assert free.wait(5)
+        assert free.wait(30)
 
     pipe, _ = studio(before=before)
     able = client(pipe)
     other = threading.Thread(target=lambda: able.generate("a dog"))
     other.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
 
     def join() -> None:
         free.set()
-        other.join(5)
+        other.join(30)
 
     return able, free, join
 

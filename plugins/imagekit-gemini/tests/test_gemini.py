@@ -436,6 +436,7 @@ BILLING = "You exceeded your current quota, please check your plan and billing d
             "X",
             None,
         ),
+        (HttpResponse(500, {}, b'{"error": {"status": {}}}'), ProviderUnavailableError, None, None),
     ],
     ids=lambda one: str(one.status) if isinstance(one, HttpResponse) else "",
 )

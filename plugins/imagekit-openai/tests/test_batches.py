@@ -581,6 +581,14 @@ def test_lines_that_say_nothing_to_us_cost_no_picture() -> None:
     assert [one.data for one in played.response.slots] == [ONE]
 
 
+def test_half_a_character_in_a_line_is_none_in_its_picture() -> None:
+    body = images_body(ONE)
+    body["data"][0]["revised_prompt"] = "a hat \ud83d"
+    response = resumed(DONE, OUT, script=[line(0, body), None], counts=[1]).response
+    assert response.image.revised_prompt == "a hat \ufffd"
+    assert response.model_dump_json()
+
+
 def test_a_picture_is_not_replaced_by_an_error_nor_by_another() -> None:
     script = [line(0, images_body(ONE)), line(0, images_body(TWO)), line(0, {}, 500), None]
     assert resumed(DONE, OUT, script=script, counts=[1]).response.images[0].data == ONE

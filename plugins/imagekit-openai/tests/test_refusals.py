@@ -438,6 +438,11 @@ def test_an_item_that_broke_leaves_a_failed_slot() -> None:
     assert (slot.stage, slot.categories) == ("unknown", ())
 
 
+def test_half_a_character_of_a_server_is_no_trouble_for_whoever_prints_the_error() -> None:
+    found = error_from(json_response({"error": {"message": "no \ud83d", "code": "\udc00"}}, 400))
+    assert (str(found), found.code) == ("no \ufffd", "\ufffd")
+
+
 def test_azures_request_id_is_as_good() -> None:
     answer = HttpResponse(
         500, {"apim-request-id": "a-1"}, json.dumps({"error": {"message": "m"}}).encode()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -18,18 +20,21 @@ from .._image import Image
 from .._jobs import Job
 from .._manifest import Manifest
 from .._meant import request_of
-from .._names import place
 from .._plan import Plan
 from .._request import ImageRequest
 from .._response import ImageResponse
+from .._saved import place
 from .._streams import Stream
 from ._chosen import config
 from ._faults import UNFINISHED, dumped, exit_code, warn
 from ._jobfile import kept
 from ._output import check, given_up
-from ._progress import Shown, worth_showing
 from ._report import Report
 from ._results import Destination, Results
+from ._words import is_terminal
+
+if TYPE_CHECKING:
+    from ._progress import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +182,30 @@ def _check(n: int, previews: int, how: How, destination: Destination) -> None:
 
 
 def _seen(stream: Stream, n: int, how: How, results: Results) -> ImageResponse:
-    # What debug shows goes to where a line would be redrawn.
-    live = worth_showing() and not how.quiet and not how.debug
-    shown = Shown(n, live=live, every=how.verbose and not how.quiet)
-    with stream, shown:
+    shown = _shown(n, how)
+    with stream, shown or nullcontext():
         try:
             for event in stream:
                 results.see(event)
-                shown.see(event)
+                if shown is not None:
+                    shown.see(event)
         except KeyboardInterrupt:
             results.job = stream.job
             raise
     return stream.response
+
+
+def _shown(n: int, how: How) -> Shown | None:
+    """What shows a call of *n* pictures while it lasts; where nobody looks, nothing is loaded."""
+    seen = is_terminal(sys.stderr) and is_terminal(sys.stdout)
+    looked_at = seen and os.environ.get("TERM") != "dumb"
+    # What debug shows goes to where a line would be redrawn.
+    live, every = looked_at and not how.quiet and not how.debug, how.verbose and not how.quiet
+    if not live and not every:
+        return None
+    from ._progress import Shown
+
+    return Shown(n, live=live, every=every)
 
 
 def meant(client: Client, request: ImageRequest, how: How) -> tuple[Sequence[str], ImageRequest]:

@@ -86,6 +86,9 @@ def _findings(named: str | None) -> Iterator[Finding]:
         yield from _settings(found)
     with client:
         yield from _providers(client)
+        # By now each provider has said of which family it is.
+        for words in client._calls.providers.stray():
+            yield Finding("note", "capabilities", words)
         if found is not None:
             yield from _profiles(client, found)
 
@@ -162,7 +165,7 @@ def _open_to_others(path: Path, what: str, *, writable: bool) -> Iterator[Findin
 
 def _choice(found: Said | None) -> Iterator[Finding]:
     """Who makes pictures where nobody is named, and who says so."""
-    from .._plugins import disabled, installed, names
+    from .._installed import disabled, installed, names
 
     known = {*names(), *(found.settings.profiles if found else ())}
     chosen = os.environ.get("IMAGEKIT_PROVIDER")
@@ -200,7 +203,7 @@ def _settings(found: Said) -> Iterator[Finding]:
 
 def _providers(client: Client) -> Iterator[Finding]:
     """Each provider: built, asked what it can do, and not asked for anything else."""
-    from .._plugins import unreadable
+    from .._installed import unreadable
 
     for whose, why in unreadable():
         detail = f"{whose}: its list of entry points cannot be read: {why}; reinstall or uninstall"
@@ -247,8 +250,8 @@ def _profile(client: Client, found: Said, name: str) -> Iterator[Finding]:
     """One profile: whose, where, and where its key is."""
     from .._configuration import place_of
     from .._errors import ImagekitError
-    from .._image import short_url
     from .._sources import kept_in, key_in
+    from .._url import short_url
 
     what = f"profile {name}"
     profile = client._calls.providers.profiles[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from .._errors import (
     RequestError,
     TransportError,
 )
+from ._stopped import Stopped
 from ._words import VARIABLES, scrubbed
 
 EXIT_CODES = """\b
@@ -34,10 +36,10 @@ Exit codes, by whose fault it is:
   5    an answer came that cannot be read
   6    a plugin is broken (or imagekit is; IMAGEKIT_DEBUG=1 shows where)
   7    not done yet: the job goes on (resume --no-wait)
-  130  stopped by Ctrl-C
+  130  stopped by Ctrl-C; by SIGTERM it is 143, by SIGHUP 129
 """
 
-UNFINISHED, STOPPED = 7, 130
+UNFINISHED, STOPPED = 7, 128
 _FAULTS: tuple[tuple[type[Exception], int], ...] = (
     (click.ClickException, 2),
     (ConfigurationError, 2),
@@ -45,18 +47,24 @@ _FAULTS: tuple[tuple[type[Exception], int], ...] = (
     (ProviderError, 3),
     (TransportError, 4),
     (ProtocolError, 5),
-    (click.Abort, STOPPED),
 )
 
 
 def exit_code(error: BaseException) -> int:
     """Whose fault *error* is."""
-    if isinstance(error, KeyboardInterrupt):
-        return STOPPED
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        by = _stop(error)
+        return STOPPED + (by.number if by else signal.SIGINT)
     return next((code for kind, code in _FAULTS if isinstance(error, kind)), 6)
 
 
-def told(error: Exception, *, as_json: bool = False) -> int:
+def _stop(error: BaseException) -> Stopped | None:
+    """The signal that stopped the command, if it was not Ctrl-C's."""
+    found = error.__cause__ if isinstance(error, click.Abort) else error
+    return found if isinstance(found, Stopped) else None
+
+
+def told(error: BaseException, *, as_json: bool = False) -> int:
     """Say what went wrong, in a line and its hints or as JSON; returns the exit code."""
     if as_json:
         click.echo(dumped({"ok": False, "error": as_data(error)}))
@@ -90,7 +98,7 @@ def hint(text: object) -> None:
 def message(error: BaseException) -> str:
     """What *error* says, in one line."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return "stopped"
+        return str(_stop(error) or "stopped")
     if isinstance(error, click.ClickException):
         return scrubbed(error.format_message())
     if isinstance(error, ImagekitError):

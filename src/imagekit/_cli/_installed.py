@@ -34,7 +34,7 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Say it in one JSON array.")
 def providers(as_json: bool) -> None:
     """List the installed providers, importing none of them."""
-    from .._plugins import disabled, installed
+    from .._installed import disabled, installed
 
     found, off = installed(), disabled()
     if as_json:
@@ -93,7 +93,7 @@ def models(
     """
     from .._client import Client
     from .._errors import ImagekitError, PluginError, UnsupportedRequestError
-    from .._plugins import remedy
+    from .._installed import remedy
 
     if base_url is not None and provider is None:
         raise click.UsageError("--base-url wants --provider too: whose is it?")

@@ -12,7 +12,7 @@ import click
 
 from .._errors import RequestError
 from .._jobs import Job, job_of
-from .._names import Placed, place
+from .._saved import Placed, place
 from ._chosen import config
 
 
@@ -62,10 +62,17 @@ class Left:
         return str(self.path) if self.path else self.job.model_dump(mode="json")
 
 
-def kept(job: Job | None, path: Path | None, *, resumes: bool, base_url: str | None) -> Left | None:
+def kept(
+    job: Job | None,
+    path: Path | None,
+    *,
+    resumes: bool,
+    base_url: str | None,
+    force: bool = False,
+) -> Left | None:
     """*job* as it was left, in a file; one that *resumes* is in its file already."""
     if job is None:
         return None
     if not resumes and path is not None:
-        path = write(job, path, force=False).path
+        path = write(job, path, force=force).path
     return Left(path, job, base_url)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._asked import fields_of, options_of, prompt_of
-from ._faults import EXIT_CODES, dumped, warn
+from ._faults import EXIT_CODES, as_data, dumped, exit_code, hint, say, warn
 from ._pictures import (
     FILE,
     as_json,
@@ -144,7 +144,10 @@ def _given_out(submit: Callable[[Client], Job], how: How, given: Mapping[str, An
     if path is not None:
         check(path, force=given["force"])
     with client_of(how) as client:
-        job = submit(client)
+        try:
+            job = submit(client)
+        except KeyboardInterrupt as error:
+            return _left(error, how, path, force=given["force"])
     if not how.json:
         for notice in job.notices:
             warn(notice)
@@ -170,6 +173,22 @@ def _given_out(submit: Callable[[Client], Job], how: How, given: Mapping[str, An
         words += ["/".join(word for word in (job.name, job.model) if word)]
         click.echo("  ".join(one_line(word) for word in words))
     return code
+
+
+def _left(error: KeyboardInterrupt, how: How, path: Path | None, *, force: bool) -> int:
+    """Say that it was stopped, and keep what was begun, as far as that has a name yet."""
+    from ._jobfile import kept
+
+    job = getattr(error, "job", None)
+    left = kept(job, path, resumes=False, base_url=how.base_url, force=force)
+    if how.json:
+        known = {"job": left.data} if left else {}
+        click.echo(dumped({"ok": False, "error": as_data(error), **known}))
+    else:
+        say(error)
+        if left is not None:
+            hint(left.hint)
+    return exit_code(error)
 
 
 @click.command(epilog=EXIT_CODES)

@@ -14,7 +14,7 @@ from .._errors import PluginError
 
 if TYPE_CHECKING:
     from .._client import Client
-    from .._plugins import Found
+    from .._installed import Found
 
 T = TypeVar("T")
 State = Literal["ok", "not set up", "hidden", "disabled", "broken"]
@@ -75,7 +75,7 @@ def brief(words: str) -> str:
 
 def seen(client: Client) -> list[Seen]:
     """A look at each installed provider. What is disabled is not imported."""
-    from .._plugins import VARIABLE, disabled, installed, remedy
+    from .._installed import VARIABLE, disabled, installed, remedy
 
     off, all_of_them = disabled(), installed()
     profiles = client._calls.providers.profiles
@@ -105,7 +105,7 @@ def seen(client: Client) -> list[Seen]:
 
 def _look_at(client: Client, one: Found) -> Callable[[], Seen]:
     from .._errors import ConfigurationError, ImagekitError
-    from .._plugins import contract_of
+    from .._installed import contract_of
 
     def look() -> Seen:
         try:

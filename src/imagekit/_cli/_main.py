@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -12,13 +15,14 @@ import click
 from ._beside import files, moderate, upload
 from ._chosen import config_option
 from ._doctor import doctor
-from ._faults import EXIT_CODES, told
+from ._faults import EXIT_CODES, exit_code, told
 from ._installed import models, providers
 from ._jobs import batch, cancel, delete, resume, submit
 from ._pictures import edit, generate, vary
 from ._plans import plan, replay, run_plan
 from ._plugin import plugin
 from ._serve import serve
+from ._stopped import stoppable
 from ._tools import tools
 
 
@@ -32,7 +36,9 @@ class _Commands(click.Group):
         try:
             code = super().main(args, "imagekit", standalone_mode=False)
         except Exception as error:  # the last seam: whatever it is, it is told in a line
-            code = told(error, as_json="--json" in options)
+            code = exit_code(error)
+            with suppress(OSError):  # as of a terminal that is gone
+                told(error, as_json="--json" in options)
         sys.exit(code or 0)
 
 
@@ -88,4 +94,8 @@ def run(arguments: Sequence[str] | None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What the output's encoding lacks must not lose the line that names a picture.
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli.main(arguments)
+    # The process ends with the command: to look for cycles in all that is left would take a fifth
+    # of its time, and find what the system takes back anyway.
+    atexit.register(gc.freeze)
+    with stoppable():
+        cli.main(arguments)

@@ -14,6 +14,7 @@ from ._asked import fields_of, options_of, prompt_of
 from ._chosen import config_option
 from ._faults import EXIT_CODES
 from ._ways import check_ways, several_providers, ways, ways_of
+from ._words import is_terminal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -187,7 +188,9 @@ def to_stdout(given: Mapping[str, Any]) -> bool:
         return False
     if given["as_json"]:
         raise click.UsageError("-o - and --json both want standard output")
-    if sys.stdout.isatty():
+    if sys.stdout is None:
+        raise click.UsageError("standard output is closed: say -o FILE")
+    if is_terminal(sys.stdout):
         raise click.UsageError("standard output is a terminal: send it to a file, or say -o FILE")
     return True
 

@@ -32,6 +32,7 @@ from ._pictures import (
     wanted,
 )
 from ._ways import budget, check_budget, check_ways, spending_of, ways, ways_of
+from ._words import is_terminal
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -122,7 +123,7 @@ def _out(given: Mapping[str, Any]) -> bool:
 
 
 def _told(found: Plan, path: Path | None, given: Mapping[str, Any]) -> int:
-    from .._names import place
+    from .._saved import place
     from ._planned import facts, lines
 
     said: dict[str, Any] = {}
@@ -136,7 +137,7 @@ def _told(found: Plan, path: Path | None, given: Mapping[str, Any]) -> int:
     if given["as_json"]:
         click.echo(dumped({"ok": not bad, **facts(found), **said}))
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
         for line in lines(found, width):
             click.echo(line)
         if path is not None:

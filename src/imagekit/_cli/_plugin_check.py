@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .._capabilities import Capabilities
     from .._flow import Provider
     from .._http import Endpoint
-    from .._plugins import Found
+    from .._installed import Found
     from ..testing import Outcome, ProviderSuite
 
 T = TypeVar("T")
@@ -54,7 +54,8 @@ _COLOURS = {"passed": "green", "failed": "red"}
 def check(name: str, tests: Path | None, picture: Path | None, every: bool, as_json: bool) -> int:
     """Look at the installed provider NAME, and run its conformance tests.
 
-    Needs no key and no network. Exits with 1 if something is broken or a test fails.
+    Needs no key and no network. Exits with 1 if something is broken or a test fails, and with 2
+    where the tests could not be run for something that is missing here.
     """
     if picture is not None:
         _check_picture(picture)
@@ -70,11 +71,11 @@ def check(name: str, tests: Path | None, picture: Path | None, every: bool, as_j
             _run(name, path, picture, shown)
     if picture is not None and "picture" not in [one["what"] for one in shown.findings]:
         detail = "none was made: it comes through conformance tests that can be run"
-        shown.finding(Finding("broken", "picture", detail))
+        shown.finding(Finding("note" if shown.lacks else "broken", "picture", detail))
     if as_json:
         told = {"provider": name, "findings": shown.findings, "tests": shown.outcomes}
-        click.echo(json.dumps({"ok": not shown.broken, **told}))
-    return 1 if shown.broken else 0
+        click.echo(json.dumps({"ok": not (shown.broken or shown.lacks), **told}))
+    return 1 if shown.broken else 2 if shown.lacks else 0
 
 
 def _check_picture(path: Path) -> None:
@@ -90,6 +91,8 @@ class _Shown:
     def __init__(self, *, silent: bool, every: bool) -> None:
         self._silent, self._every = silent, every
         self.broken = False
+        # Whether the tests could not be run for what is missing here.
+        self.lacks = False
         self.findings: list[dict[str, str]] = []
         self.outcomes: list[dict[str, str]] = []
 
@@ -157,7 +160,7 @@ def _cause(why: str) -> str:
 
 def _one(name: str) -> Found:
     """The installed provider *name*; raises where there is none."""
-    from .._plugins import installed, names, nobody_called
+    from .._installed import installed, names, nobody_called
 
     for one in installed():
         if one.name == name:
@@ -246,10 +249,14 @@ def _offline() -> Iterator[None]:
 
 
 def _endpoint(endpoint: Endpoint | None) -> Iterator[Finding]:
-    from .._image import short_url
+    from .._url import short_url
 
-    if endpoint is None:
-        yield Finding("ok", "endpoint", "none: it works in this process")
+    if endpoint is None or not endpoint.base_url:
+        lacks = endpoint.missing if endpoint else None
+        words = f", and lacks what is not installed here: {lacks}" if lacks else ""
+        yield Finding(
+            "note" if lacks else "ok", "endpoint", f"none: it works in this process{words}"
+        )
         return
     parts = urlsplit(endpoint.base_url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -333,8 +340,10 @@ def _run(name: str, path: Path, picture: Path | None, shown: _Shown) -> None:
     from ..testing import conforms
 
     if find_spec("PIL") is None:
-        detail = "they look at pixels, with Pillow: pip install 'imagekit[images]'"
-        shown.finding(Finding("broken", "tests", detail))
+        detail = "not run, for Pillow, with which they look at pixels, is not installed here"
+        remedy = "that is no fault of the plugin's: pip install 'imagekit[images]'"
+        shown.finding(Finding("note", "tests", f"{detail}; {remedy}"))
+        shown.lacks = True
         return
     try:
         suites = _suites(name, path)

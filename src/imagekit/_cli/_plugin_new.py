@@ -92,7 +92,7 @@ def _check_free(name: str) -> None:
     from importlib import metadata
     from importlib.util import find_spec
 
-    from .._plugins import installed
+    from .._installed import installed
 
     module = _module(name)
     taken = [f"{one.distribution or one.module} has it" for one in installed() if one.name == name]
@@ -134,7 +134,7 @@ def _template(kind: str) -> Traversable:
     """The folder of a template; that of rows is shipped by whoever reads them."""
     from importlib.util import find_spec
 
-    from .._plugins import installed
+    from .._installed import installed
 
     own = files(__package__) / "templates" / kind
     if own.is_dir():

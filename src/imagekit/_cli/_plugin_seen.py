@@ -16,7 +16,7 @@ from ._looked import seen
 from ._words import scrubbed
 
 if TYPE_CHECKING:
-    from .._plugins import Found
+    from .._installed import Found
 
 
 @click.command("list")
@@ -65,7 +65,7 @@ def path(name: str) -> None:
     Where several distributions have the name, each on a line.
     """
     from .._errors import ConfigurationError
-    from .._plugins import installed, nobody_called
+    from .._installed import installed, nobody_called
 
     known = installed()
     mine = [one for one in known if one.name == name]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -29,12 +28,6 @@ from ._words import one_line
 
 # As much of what the model says as is worth a glance.
 TAIL = 60
-
-
-def worth_showing() -> bool:
-    """Whether all output goes to a terminal, and to one that can redraw a line."""
-    looked_at = sys.stderr.isatty() and sys.stdout.isatty()
-    return looked_at and os.environ.get("TERM") != "dumb"
 
 
 class Shown:
@@ -119,7 +112,8 @@ class Shown:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):  # of a terminal that is gone; the call's own end counts
+                self._live.stop()
 
 
 def _progress(event: Progress) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 from .._events import ImageEvent, ImageFailed, ImageReady, Noticed, PartialImage
 from .._image import Image
 from .._jobs import Job
-from .._names import Names, Placed, place
+from .._names import Names
 from .._response import ImageFailure, ImageResponse, Notice
+from .._saved import Placed, place
 from .._spool import Loose, held
 from ._output import hand_over
 

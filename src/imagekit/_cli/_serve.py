@@ -19,7 +19,7 @@ _ABOVE = click.FloatRange(min=0, min_open=True)
 
 
 ENDING = """\b
-Exit codes: 0 after Ctrl-C or SIGTERM, when what was being made is finished;
+Exit codes: 0 after Ctrl-C, SIGTERM or SIGHUP, when what was being made is finished;
 2 for what cannot be served as it was asked.
 """
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import TextIO
 
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTHORIZATION", re.IGNORECASE)
 # The names of environment variables, in what somebody says.
 VARIABLES = re.compile(r"\b[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b")
 # Says where a key is, and is none.
 _PLACE = re.compile(r"IMAGEKIT_\w+_(ENV|FILE|KEYRING)")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at *stream*; one that is closed is None."""
+    return stream is not None and stream.isatty()
 
 
 def one_line(text: object) -> str:

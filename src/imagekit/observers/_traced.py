@@ -20,6 +20,7 @@ from .._events import ImageEvent, ImageReady, PartialImage, Text
 from .._hookspecs import CallInfo, hookimpl
 from .._http import HttpRequest, HttpResponse
 from .._image import Image
+from .._observed import CallerLeft
 from .._response import ImageResponse
 from .._version import version
 from ._words import told, word
@@ -147,8 +148,12 @@ class TraceCalls:
         if left is not None and left.model:
             about["gen_ai.response.model"] = left.model
         if error is not None:
-            about["error.type"] = type(error).__name__
             span.set_attributes(_failure(error))
+        if isinstance(error, CallerLeft):
+            # No error: whoever left a stream early may have seen what they wanted.
+            span.set_attribute("imagekit.left", value=True)
+        elif error is not None:
+            about["error.type"] = type(error).__name__
             span.set_status(self._failed, told(error, content=self._content))
         if left is not None:
             span.set_attributes(_came(left, content=self._content))

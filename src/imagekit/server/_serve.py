@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import uvicorn
@@ -34,6 +36,21 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().call_soon_threadsafe(self._app.hurry)
         # Not the inherited way, which dies of the signal after all is done.
         self.should_exit, self.force_exit = True, self._signals > 2
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A terminal that is closed ends it too, unless that is ignored, as `nohup` has it."""
+        closed = getattr(signal, "SIGHUP", None)  # Windows has none
+        with super().capture_signals():
+            here = threading.current_thread() is threading.main_thread()
+            if closed is not None and here and signal.getsignal(closed) is not signal.SIG_IGN:
+                before = signal.signal(closed, self.handle_exit)
+                try:
+                    yield
+                finally:
+                    signal.signal(closed, before)
+            else:
+                yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish the calls; those that are ended can still be answered."""

@@ -16,7 +16,7 @@ from .._errors import ImagekitError
 from .._events import ImageEvent
 from .._flow import Provider
 from .._hookspecs import Config
-from .._image import Mask
+from .._mask import Mask
 from .._plugins import Plugins
 from .._request import ImageRequest
 from .._response import ImageResponse

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._errors import UnsupportedRequestError
-from .._image import ImageInput, Mask
+from .._input import ImageInput
+from .._mask import Mask
 from .._request import Operation
 from ._bench import mask, png
 from ._ground import PROMPT, Ground, Reached

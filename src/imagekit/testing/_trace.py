@@ -76,5 +76,5 @@ def _noted(flow: Callable[[], Effects[Any]], trace: Trace) -> Effects[Any]:
         trace.effects.append(effect)
         return (yield Sleep(0.0) if isinstance(effect, Sleep) else effect)
 
-    trace.response = yield from transform(flow(), handle)
+    trace.response = yield from transform(flow(), handle, strange=True)
     return trace.response

@@ -154,7 +154,7 @@ def _error(body: Any, answer: provider.HttpResponse | None = None) -> imagekit.P
     text = f"{number} {codes} {message} {details}"
     kinds = (kind for words, kind in ERRORS.items() if re.match(words, text, re.DOTALL))
     kind = next(kinds, provider.error_class(number))
-    code, wait = codes[0] and str(codes[0]), next(iter(waits), None)
+    code, wait = str(codes[0]) if codes[0] else None, next(iter(waits), None)
     return kind(message, status=status, code=code, retry_after=wait)
 
 

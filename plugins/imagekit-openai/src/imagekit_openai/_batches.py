@@ -376,8 +376,8 @@ class Batches:
             raise looked(answer)
         while (text := (yield from receive_line())) is not None:
             try:
-                line = read(_Line, json.loads(text))
-            except (ValueError, RecursionError, ProtocolError):
+                line = read(_Line, HttpResponse(answer.status, {}, text.encode()).json())
+            except ProtocolError:
                 continue
             place = _place(line.custom_id, len(handle.counts))
             if place is not None and not isinstance(found.get(place), ImageResponse):

@@ -19,7 +19,7 @@ from imagekit.provider import Flow, HttpResponse, emit
 
 from ._events import Events
 from ._expiry import expires
-from ._lenient import Read, Said, Wanted, pictured, read
+from ._lenient import Read, Said, Wanted, echoed, pictured, read
 from ._models import IMAGE_MODEL
 from ._readings import SvgTokens, Tokens, moment, served, told, usage
 from ._refusals import envelope, error_from, error_of, failure, filtered
@@ -35,21 +35,21 @@ class _Datum(Read):
     prompt_filter_results: Any = None
 
 
-class _Effective(Read):
-    """The values that took effect, as the wire echoes them."""
+class _Echoed(Read):
+    """What the wire says of the picture."""
 
     background: Said[str] = None
     output_format: Said[str] = None
     quality: Said[str] = None
     size: Said[str] = None
+
+
+class _Effective(_Echoed):
+    """The values that took effect, as the wire echoes them."""
+
     safety_identifier: Said[str] = None
     usage: Said[Tokens] = None
     svg_usage: Said[SvgTokens] = None
-
-    def echo(self) -> dict[str, Any]:
-        """What the server says of the picture."""
-        kept = {"background", "output_format", "quality", "size"}
-        return self.model_dump(include=kept, exclude_none=True)
 
 
 class _Body(_Effective):
@@ -57,9 +57,14 @@ class _Body(_Effective):
     data: Said[list[Said[_Datum]]] = None
 
 
-class _Event(_Datum, _Effective):
-    type: Said[str] = None
+class _Preview(_Echoed):
+    """An event that is waited for: no more of it is read than is shown."""
+
+    b64_json: Any = None
     partial_image_index: Said[int] = None
+
+
+class _Event(_Datum, _Effective):
     created_at: Said[float] = None
     text: Said[str] = None
     phase: Said[str] = None
@@ -89,7 +94,7 @@ def decoded(answer: Any, response: HttpResponse, request: Wanted) -> ImageRespon
 
 
 def _slot(datum: _Datum, said: _Effective, created: float | None) -> Image | ImageFailure:
-    about: dict[str, Any] = {"revised_prompt": datum.revised_prompt, "echo": said.echo()}
+    about: dict[str, Any] = {"revised_prompt": datum.revised_prompt, "echo": echoed(said)}
     found = pictured(datum.b64_json, **about)
     if datum.url and datum.url.startswith("data:"):
         # Bytes, and no place to fetch them from.
@@ -140,13 +145,15 @@ def streamed(
     while (found := (yield from events.next())) is not None:
         if translated is not None and (found := translated(found)) is None:
             continue
-        event = read(_Event, found)
-        kind = event.type or ""
+        kind = str(found.get("type"))
         if kind.endswith(".partial_image"):
-            preview = pictured(event.b64_json, echo=event.echo())
+            shown = read(_Preview, found)
+            preview = pictured(shown.b64_json, echo=echoed(shown))
             if isinstance(preview, Image):
-                yield from emit(PartialImage(step=event.partial_image_index or 0, image=preview))
-        elif kind.endswith(".text_chunk") and event.text:
+                yield from emit(PartialImage(step=shown.partial_image_index or 0, image=preview))
+            continue
+        event = read(_Event, found)
+        if kind.endswith(".text_chunk") and event.text:
             yield from emit(Text(text=event.text, phase=event.phase or "content"))
         elif kind.endswith(".completed"):
             slot = _slot(event, event, event.created_at)

@@ -51,6 +51,7 @@ class Options(Read):
 def fields(request: ImageRequest, *, stream: bool) -> dict[str, Any]:
     """Every scalar of the wire that the request says, in the order of OpenAI's reference."""
     said = options(request, Options)
+    own = said.model_dump(exclude_none=True, exclude={"extra_body"}) if request.options else {}
     wire = {
         "prompt": request.prompt,
         "model": request.model or IMAGE_MODEL,
@@ -62,7 +63,7 @@ def fields(request: ImageRequest, *, stream: bool) -> dict[str, Any]:
         "output_compression": request.output_compression,
         "moderation": request.moderation,
         "user": request.user,
-        **said.model_dump(exclude_none=True, exclude={"extra_body"}),
+        **own,
         **({"stream": True, "partial_images": request.partial_images} if stream else {}),
         **said.extra_body,
     }

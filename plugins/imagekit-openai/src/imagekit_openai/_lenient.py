@@ -18,6 +18,7 @@ from imagekit.provider import blob
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+_ECHOED = "background", "output_format", "quality", "size"
 # Older ones let a thread meet a class that another one is building.
 _DEFERS = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
@@ -66,6 +67,12 @@ def read(model: type[M], body: Any) -> M:
         raise ProtocolError(f"unexpected answer: {str(body)[:80]!r}") from error
 
 
+def echoed(answer: BaseModel) -> dict[str, Any]:
+    """What *answer* says of the picture that it brings."""
+    said = vars(answer)
+    return {name: said[name] for name in _ECHOED if said[name] is not None}
+
+
 def pictured(value: Any, **about: Any) -> Image | ImageFailure | None:
     """The picture that *value* spells in base64, and *about* it; None where nothing is there."""
     if value is None:
@@ -74,4 +81,4 @@ def pictured(value: Any, **about: Any) -> Image | ImageFailure | None:
         data = blob(value)
     except ProtocolError as error:
         return ImageFailure(kind="failed", reason=str(error))
-    return Image(data=data, **about) if data else None
+    return Image.of(data, **about) if data else None

@@ -121,7 +121,7 @@ def _inputs(split: Details, kept: Cached, cached: int | None) -> tuple[_Part, ..
 def _whole(both: list[UsageItem], total: int | None, model: str | None) -> list[UsageItem]:
     """The two sides, and what they leave of the total: nobody knows of which side it is."""
     left = (total or 0) - sum(int(item.quantity) for item in both)
-    return [*both, *_side(None, left, (), model)]
+    return [*both, *_side(None, left, (), model)] if left > 0 else both
 
 
 def _side(
@@ -158,6 +158,7 @@ def request_ids(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 # OpenAI's own count, and that of the proxy in front of Azure's servers: milliseconds, both.
 _WORKED = ("openai-processing-ms", "x-envoy-upstream-service-time")
+_MILLISECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _SERVED = {
     "organization": "openai-organization",
     "project": "openai-project",
@@ -170,8 +171,8 @@ _SERVED = {
 def processing_time(headers: Mapping[str, str]) -> float | None:
     """The seconds that the server says it worked."""
     for name in _WORKED:
-        if re.fullmatch(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", headers.get(name, "")):
-            return float(headers[name]) / 1000
+        if (text := headers.get(name)) and _MILLISECONDS.fullmatch(text):
+            return float(text) / 1000
     return None
 
 

@@ -14,6 +14,7 @@ from imagekit import (
     ImagekitError,
     InvalidRequestError,
     PermissionDeniedError,
+    ProtocolError,
     ProviderError,
     ProviderUnavailableError,
     QuotaExceededError,
@@ -123,8 +124,8 @@ def envelope(body: Any) -> dict[str, Any]:
 def parsed(response: HttpResponse) -> dict[str, Any]:
     """The error envelope of *response*; empty where its body is none."""
     try:
-        return envelope(json.loads(response.body))
-    except (ValueError, RecursionError):
+        return envelope(response.json())
+    except ProtocolError:
         return {}
 
 

@@ -16,7 +16,7 @@ from imagekit import (
 from imagekit.provider import Effects, Flow, HttpResponse, emit
 
 from ._events import Events
-from ._lenient import Read, Said, Wanted, pictured, read
+from ._lenient import Read, Said, Wanted, echoed, pictured, read
 from ._responses_answer import CALL, Body, Item, Seen, decode
 
 ENDS = frozenset(f"response.{how}" for how in ("completed", "failed", "incomplete", "cancelled"))
@@ -44,9 +44,7 @@ class _Event(Read):
 
     def preview(self) -> Image | None:
         """The preview it brings; one that cannot be read is none."""
-        kept = {"background", "output_format", "quality", "size"}
-        echo = self.model_dump(include=kept, exclude_none=True)
-        found = pictured(self.partial_image_b64, echo=echo)
+        found = pictured(self.partial_image_b64, echo=echoed(self))
         return found if isinstance(found, Image) else None
 
 

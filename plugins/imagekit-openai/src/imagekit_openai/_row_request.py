@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import (
@@ -40,8 +41,10 @@ _TYPES: Mapping[OptionType, Any] = {
 }
 
 
-def _options_of(row: Row) -> type[_Options]:
-    own: dict[str, Any] = {name: (_TYPES[kind], None) for name, kind in row.known_options.items()}
+# A class takes as long to make as a whole call.
+@lru_cache(64)
+def _options_of(*known: tuple[str, OptionType]) -> type[_Options]:
+    own: dict[str, Any] = {name: (_TYPES[kind], None) for name, kind in known}
     return create_model("Options", __base__=_Options, **own)
 
 
@@ -64,7 +67,7 @@ def encode(request: ImageRequest, row: Row, *, stream: bool) -> HttpRequest:
 
 
 def _fields(request: ImageRequest, row: Row, *, stream: bool) -> dict[str, Any]:
-    said = options(request, _options_of(row))
+    said = options(request, _options_of(*row.known_options.items()))
     model = request.model or row.model
     if model is None and row.needs_model:
         raise RequestError("this host has no model of its own: name one by model=")

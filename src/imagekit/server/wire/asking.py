@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._image import ImageInput, Mask
+from ..._input import ImageInput
+from ..._mask import Mask
 from ..._meant import request_of
 from ..._request import State
 from .._log import Record

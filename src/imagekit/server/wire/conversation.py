@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from ..._image import ImageInput
+from ..._input import ImageInput
 from .fields import Drawn, Reference
 from .inputs import VIEWABLE, Inputs
 from .reading import Wire, read

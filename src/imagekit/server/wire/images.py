@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..._events import Completed, Noticed, PartialImage
-from ..._image import Image, ImageInput, Mask
+from ..._image import Image
+from ..._input import ImageInput
+from ..._mask import Mask
 from ..._meant import request_of
 from ..._media import extension
 from ..._request import ImageRequest

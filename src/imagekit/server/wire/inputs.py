@@ -13,7 +13,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from ..._image import ImageInput
+from ..._input import ImageInput
 from ..._media import facts
 from .._kept import Kept
 from .._limits import Limits

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..._image import ImageInput
+from ..._input import ImageInput
 from ..._request import ImageRequest, State
 from .._kept import Kept
 from .conversation import CALL

@@ -9,7 +9,9 @@ from math import ceil
 from ._capabilities import Capabilities
 from ._errors import ConfigurationError, RequestError, UnsupportedRequestError
 from ._flow import Effects, call, notice
-from ._image import EditWhere, Image, ImageInput, Mask
+from ._image import Image
+from ._input import ImageInput
+from ._mask import EditWhere, Mask
 from ._media import facts
 from ._pillow import MOST_PIXELS, Size, changed, converted_mask, drawn_mask, edit_map, upright
 from ._request import ImageRequest, Unsupported
