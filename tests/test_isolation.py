@@ -151,8 +151,14 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     # Other tests may need the processor too.
     monkeypatch.setattr(_looked, "LIMIT", 60.0)
     GATE.clear()
+    before = set(threading.enumerate())
     yield Install(folder, monkeypatch)
     GATE.set()
+    # Whoever hung looks at what is installed once more, and stevedore keeps what was seen then: it
+    # is not to be in the middle of that when the next test installs something else.
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def run(*words: str) -> Result:
