@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,19 @@ def imagekit_provider(config): return Provider()
 """
 # What a plugin that hangs waits for; whoever made it wait lets it go in the end.
 GATE = threading.Event()
+
+
+@contextlib.contextmanager
+def nobody_left() -> Iterator[None]:
+    """Whose plugin hung has ended, too, before another test installs something else.
+
+    For it looks at what is installed once more, and stevedore keeps what was there then.
+    """
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 class Install:

@@ -22,6 +22,7 @@ from PIL import Image as Pillow
 from imagekit._cli import _plugin_check, _plugin_new
 from imagekit._cli._main import cli
 from installing import editable, on_the_path
+from planted import nobody_left
 
 URL = "https://api.easel.example/v1"
 KINDS = {"engine": (), "http": ("--http", URL), "row": ("--row", URL)}
@@ -57,7 +58,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Install a plugin by its code."""
 
     def install(code: str, *, summary: str = "toys", needs: str = "imagekit<0.2", tests: str = ""):
@@ -76,7 +77,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             (folder / "tests" / "test_conformance.py").write_text(tests)
         on_the_path(editable(folder), monkeypatch)
 
-    return install
+    with nobody_left():
+        yield install
 
 
 TOY = """

@@ -29,7 +29,7 @@ from imagekit._cli import _looked
 from imagekit._cli._main import cli
 from imagekit._installed import Found, contract_of, installed, names, remedy, requirement, said
 from imagekit.provider import CONTRACT, Config, Endpoint, Verdict, hookimpl
-from planted import GATE, Install
+from planted import GATE, Install, nobody_left
 from spoken import httpx
 from toys import Driver, Inside, Plugged, Whole, patiently, plugins
 
@@ -151,14 +151,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     # Other tests may need the processor too.
     monkeypatch.setattr(_looked, "LIMIT", 60.0)
     GATE.clear()
-    before = set(threading.enumerate())
-    yield Install(folder, monkeypatch)
-    GATE.set()
-    # Whoever hung looks at what is installed once more, and stevedore keeps what was seen then: it
-    # is not to be in the middle of that when the next test installs something else.
-    for thread in set(threading.enumerate()) - before:
-        thread.join(60)
-        assert not thread.is_alive()
+    with nobody_left():
+        yield Install(folder, monkeypatch)
+        GATE.set()
 
 
 def run(*words: str) -> Result:
