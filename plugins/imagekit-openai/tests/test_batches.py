@@ -61,12 +61,12 @@ from imagekit.provider import HttpRequest
 from imagekit.server import Limits
 from imagekit.server.wire import batches
 from imagekit.testing import Played, json_response, play
-from imagekit_openai import _batches
+from imagekit_openai import _batch_file, _batches
 from serving import serving
 from spoken import httpx
 from strictly import known
 
-LARGE = png(40) + bytes(_batches.INLINE)
+LARGE = png(40) + bytes(_batch_file.INLINE)
 MODEL = "gpt-image-2.6-sunburst"
 
 
@@ -267,7 +267,7 @@ def test_large_pictures_are_uploaded_first_and_each_but_once() -> None:
 
 
 def test_the_limit_is_that_of_all_pictures_together() -> None:
-    half = png(50) + bytes(_batches.INLINE // 2)
+    half = png(50) + bytes(_batch_file.INLINE // 2)
     [one, other] = sent(asked("a", images=[half[:-200]]), asked("b", images=[half[:-200]]))
     assert one["body"]["images"][0]["image_url"].startswith("data:")
     assert len(other["body"]["images"][0]["image_url"]) < 20_971_520

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -19,13 +15,8 @@ from imagekit import (
     ImagekitError,
     ImageRequest,
     ImageResponse,
-    InvalidRequestError,
-    Mask,
-    NoImageError,
     Notice,
-    Progress,
     ProtocolError,
-    ProviderError,
     Queued,
     RequestError,
     TransportError,
@@ -49,30 +40,21 @@ from imagekit.provider import (
 )
 
 from ._account import Account
+from ._batch_answer import OVER, Batch, Found, Line, arrived, is_gone, outcome, unanswered
+from ._batch_file import INLINE, MOST_LINES, pictures_of, place_of, written
 from ._beside import Id, file_url, is_id, part_of, removed, uploaded
 from ._images_request import VARIATION, reference
 from ._jobs import MOST, Count, Pace, fetched, looked
-from ._lenient import Read, Said, Wanted, read
+from ._lenient import Read, Wanted, read
 from ._models import IMAGE_MODEL
 from ._notices import emulated
-from ._refusals import envelope, error_from, error_of
+from ._refusals import error_from
 
-# From the types of the official Python SDK 3.52.0 (2026-11-16).
-MOST_LINES, MOST_BYTES = 50_000, 200_000_000
-# Input pictures travel in the lines while all of them together are no larger, in bytes: then none
-# of them is longer as a data URL than the 20,971,520 characters of one (OpenAI's description of
-# 2026-08-21), and the file is a tenth of what it may be. Larger ones are uploaded first, each once.
-INLINE = 15_000_000
 # What tokens cost in a batch, of what they cost else.
 PRICE_FACTOR, PRICE_SOURCE, PRICE_AS_OF = "0.5", "genai-prices 0.2.3", date(2026, 10, 14)
 
-OVER = frozenset({"completed", "failed", "expired", "cancelled"})
-# Codes of lines that were never begun.
-NOT_BEGUN = frozenset({"batch_expired", "batch_cancelled"})
 # How often a file that breaks off is read from its beginning again.
 READS = 3
-_NAME = "request-"
-_PLACE = re.compile(f"{_NAME}(0|[1-9][0-9]{{0,4}})")
 
 
 class Handle(Read):
@@ -96,70 +78,6 @@ class _Wanted(Read):
     model: str | None
 
 
-class _Wrong(Read):
-    code: Said[str] = None
-    line: Said[int] = None
-    message: Said[str] = None
-    param: Said[str] = None
-
-
-class _Errors(Read):
-    data: Said[list[Said[_Wrong]]] = None
-
-
-class _Counts(Read):
-    total: Said[int] = None
-    completed: Said[int] = None
-    failed: Said[int] = None
-
-
-class _Batch(Read):
-    id: Said[str] = None
-    status: Said[str] = None
-    output_file_id: Said[str] = None
-    error_file_id: Said[str] = None
-    errors: Said[_Errors] = None
-    request_counts: Said[_Counts] = None
-
-    def progress(self) -> Progress:
-        """How far it has come."""
-        counts = self.request_counts or _Counts()
-        done = (counts.completed or 0) + (counts.failed or 0)
-        return Progress(step=done, total=counts.total or None, message=f"the batch: {self.status}")
-
-
-class _Answer(Read):
-    status_code: Said[int] = None
-    request_id: Said[str] = None
-    headers: Said[Mapping[str, Said[str]]] = None
-    body: Any = None
-
-
-class _Line(Read):
-    custom_id: Said[str] = None
-    response: Said[_Answer] = None
-    error: Any = None
-
-
-@dataclass
-class _Found:
-    """What the files of a batch came to: their lines by place, and why there are no more.
-
-    `answered` is how many of them the output file has.
-    """
-
-    lines: dict[int, ImageResponse | ImagekitError] = field(default_factory=dict)
-    answered: int = 0
-    failed: ImagekitError | None = None
-
-    def lost(self, batch: _Batch) -> str | None:
-        """That the output file ends early, where the batch counts more answers."""
-        done = batch.request_counts.completed if batch.request_counts else None
-        if done is None or done <= self.answered:
-            return None
-        return f"the batch completed {done} requests, and its file answers {self.answered}"
-
-
 class Batches:
     """The batches of an account: *line* makes a request a line, and *outcome* reads its answer."""
 
@@ -175,7 +93,7 @@ class Batches:
         """Have *requests* answered as one batch, and wait for it."""
         if self._account.azure is not None:
             raise UnsupportedRequestError("Azure's batches are not known to make pictures")
-        given = [found for request in requests for found in _pictures(request)]
+        given = [found for request in requests for found in pictures_of(request)]
         pictures, size = dict(given), sum(len(one.blob or b"") for _, one in given)
         if size <= INLINE:
             stand_ins = {
@@ -185,7 +103,7 @@ class Batches:
         else:
             stand_ins = {id: ImageInput(file_id=f"file-{id[:24]}") for id in pictures}
         # Everything that can be wrong is found before anything is uploaded.
-        endpoint, data = self._file(requests, stand_ins)
+        endpoint, data = written(requests, stand_ins, self._line)
         for found in self._told(requests):
             yield from notice(found)
         uploads = yield from _all_uploaded(pictures)
@@ -194,7 +112,7 @@ class Batches:
         begun = False
         try:
             if files:
-                _, data = self._file(requests, stand_ins)
+                _, data = written(requests, stand_ins, self._line)
             part = Part("file", data, "imagekit-batch.jsonl", "application/jsonl")
             files.insert(0, (yield from uploaded(part, "batch")).id)
             begun = True
@@ -223,13 +141,13 @@ class Batches:
     def cancelled(self, handle: Mapping[str, Any]) -> Effects[None]:
         """End a batch; one that has ended is left as it is."""
         url = _url(_handle(handle).batch_id)
-        batch = read(_Batch, (yield from fetched(HttpRequest("GET", url))).json())
+        batch = read(Batch, (yield from fetched(HttpRequest("GET", url))).json())
         if batch.status in OVER or batch.status == "cancelling":
             return
         answer = yield from send(HttpRequest("POST", f"{url}/cancel", billable=False))
         if answer.ok:
             return
-        now = read(_Batch, (yield from fetched(HttpRequest("GET", url))).json())
+        now = read(Batch, (yield from fetched(HttpRequest("GET", url))).json())
         if now.status not in OVER:
             raise error_from(answer)
 
@@ -239,7 +157,7 @@ class Batches:
         answer = yield from send(HttpRequest("GET", _url(known.batch_id)))
         if not answer.ok and answer.status != 404:
             raise error_from(answer)
-        batch = read(_Batch, answer.json()) if answer.ok else _Batch(status="completed")
+        batch = read(Batch, answer.json()) if answer.ok else Batch(status="completed")
         if batch.status not in OVER:
             raise RequestError(
                 f"the batch is {batch.status}: cancel it, and delete it when it has ended"
@@ -247,39 +165,6 @@ class Batches:
         files = (batch.output_file_id, batch.error_file_id, known.input, *known.uploads)
         for url in [_file_url(id) for id in files if id]:
             yield from removed(url)
-
-    def _file(
-        self, requests: Sequence[ImageRequest], stand_ins: Mapping[str, ImageInput]
-    ) -> tuple[str, bytes]:
-        """The endpoint that all *requests* are for, and the file that asks for them."""
-        if len(requests) > MOST_LINES:
-            raise RequestError(f"a batch takes {MOST_LINES} requests, not {len(requests)}")
-        lines, endpoints, models = [], set(), set()
-        for number, request in enumerate(requests):
-            if any(one.role == "markup" for one in request.images):
-                raise UnsupportedRequestError("a batch takes no markup, which travels in a form")
-            if request.partial_images and request.unsupported == "error":
-                raise UnsupportedRequestError("a batch shows no previews")
-            asked = self._line(_referring(request, stand_ins))
-            if wrong := [name for name in ("stream", "background") if asked.json.get(name)]:
-                raise UnsupportedRequestError(
-                    f"a batch takes no {wrong[0]!r}: it comes when it is done"
-                )
-            endpoints.add(asked.url)
-            models.add((request.model or IMAGE_MODEL, asked.json.get("model")))
-            line = {"custom_id": f"{_NAME}{number}", "method": "POST", "url": f"/v1{asked.url}"}
-            lines.append(json.dumps({**line, "body": asked.json}, separators=(",", ":")))
-        if len(endpoints) > 1:
-            raise RequestError(
-                "a batch is of one kind: give the edits and the generations a batch each"
-            )
-        if len(models) > 1:
-            named = ", ".join(sorted({str(one) for pair in models for one in pair}))
-            raise RequestError(f"a batch is one model's, and these are of several: {named}")
-        data = "".join(f"{line}\n" for line in lines).encode()
-        if len(data) > MOST_BYTES:
-            raise RequestError(f"a batch may be {MOST_BYTES} bytes long; this one is {len(data)}")
-        return f"/v1{endpoints.pop()}", data
 
     def _told(self, requests: Sequence[ImageRequest]) -> Iterator[Notice]:
         """What goes otherwise than asked, and the price."""
@@ -300,7 +185,7 @@ class Batches:
         pace, told = Pace(5.0, 60.0), None
         while True:
             answer = yield from fetched(HttpRequest("GET", _url(handle.batch_id)))
-            batch = read(_Batch, answer.json())
+            batch = read(Batch, answer.json())
             if batch.status in OVER:
                 break
             now = Queued() if batch.status == "validating" else batch.progress()
@@ -312,10 +197,10 @@ class Batches:
         failed, lost = found.failed, None
         wanting = len(found.lines) < len(handle.counts)
         if wanting and failed is not None:
-            if not _is_gone(failed):
+            if not is_gone(failed):
                 # It can be read another time, so the job is not over.
                 if found.lines:
-                    failed.response = _arrived(found, handle.counts, failed)
+                    failed.response = arrived(found, handle.counts, failed)
                 raise failed
             lost = f"a file of the batch cannot be read: {failed}"
         elif wanting:
@@ -323,7 +208,7 @@ class Batches:
         if lost is not None:
             yield from notice(Notice(kind="incomplete", feature="batch", detail=lost))
         outcomes = [
-            found.lines.get(place) or failed or _unanswered(place, batch, lost)
+            found.lines.get(place) or failed or unanswered(place, batch, lost)
             for place in range(len(handle.counts))
         ]
         about = {"batch_id": handle.batch_id, "status": str(batch.status)}
@@ -342,9 +227,9 @@ class Batches:
             raise
         return response.model_copy(update={"metadata": about})
 
-    def _lines(self, handle: Handle, batch: _Batch) -> Effects[_Found]:
+    def _lines(self, handle: Handle, batch: Batch) -> Effects[Found]:
         """What came of the lines that were answered; a file that fails costs only its own."""
-        found = _Found()
+        found = Found()
         for id in (batch.output_file_id, batch.error_file_id):
             reads = 0
             while True:
@@ -357,7 +242,7 @@ class Batches:
                     # To read again at once is no waiting for the work.
                     if isinstance(error, TransportError) and not over and reads < READS:
                         continue
-                    if found.failed is None or _is_gone(found.failed):
+                    if found.failed is None or is_gone(found.failed):
                         found.failed = error
                     if over:
                         return found
@@ -376,59 +261,16 @@ class Batches:
             raise looked(answer)
         while (text := (yield from receive_line())) is not None:
             try:
-                line = read(_Line, HttpResponse(answer.status, {}, text.encode()).json())
+                line = read(Line, HttpResponse(answer.status, {}, text.encode()).json())
             except ProtocolError:
                 continue
-            place = _place(line.custom_id, len(handle.counts))
+            place = place_of(line.custom_id, len(handle.counts))
             if place is not None and not isinstance(found.get(place), ImageResponse):
                 wanted = _Wanted(n=handle.counts[place], model=handle.model)
                 try:
-                    found[place] = self._outcome(line, wanted)
+                    found[place] = outcome(line, wanted, self._read)
                 except ImagekitError as error:
                     found[place] = error
-
-    def _outcome(self, line: _Line, wanted: _Wanted) -> ImageResponse:
-        """What one line came to, or the error that it tells."""
-        said = line.response
-        if said is None or said.status_code is None:
-            wrong = envelope({"error": line.error})
-            error = error_of(wrong)
-            error.billed = "no" if wrong.get("code") in NOT_BEGUN else None
-            raise error
-        ids = {"x-request-id": said.request_id} if said.request_id else {}
-        told = {name.lower(): one for name, one in (said.headers or {}).items() if one is not None}
-        head = HttpResponse(said.status_code, {**told, **ids, "content-type": "application/json"})
-        if not head.ok:
-            raise error_from(
-                HttpResponse(head.status, head.headers, json.dumps(said.body).encode())
-            )
-        return self._read(said.body, head, wanted)
-
-
-def _pictures(request: ImageRequest) -> Iterator[tuple[str, ImageInput]]:
-    """The pictures that *request* has the bytes of, by what they hold."""
-    masks = [request.mask.image] if request.mask else []
-    for one in (*request.images, *masks):
-        if one.data is not None:
-            yield _digest(one.data), one
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _referring(request: ImageRequest, stand_ins: Mapping[str, ImageInput]) -> ImageRequest:
-    """*request*, in which what has bytes is a reference."""
-
-    def referred(one: ImageInput) -> ImageInput:
-        return one if one.data is None else stand_ins[_digest(one.data)]
-
-    mask = request.mask
-    changes = {
-        "images": tuple(referred(one) for one in request.images),
-        "mask": mask and Mask(referred(mask.image), edit_where=mask.edit_where),
-    }
-    return request.model_copy(update=changes)
 
 
 def _all_uploaded(pictures: Mapping[str, ImageInput]) -> Effects[dict[str, str]]:
@@ -461,7 +303,7 @@ def _created(file: str, endpoint: str) -> Effects[str]:
     answer = yield from send(HttpRequest("POST", "/batches", json=wire))
     if not answer.ok:
         raise error_from(answer)
-    batch = read(_Batch, answer.json())
+    batch = read(Batch, answer.json())
     if batch.id is None or not is_id(batch.id):
         raise ProtocolError("the answer to a batch has no id to ask for it by")
     return batch.id
@@ -483,44 +325,3 @@ def _file_url(id: str) -> str:
     if not is_id(id):
         raise ProtocolError(f"the batch names a file {id[:80]!r}, which is no id")
     return file_url(id)
-
-
-def _is_gone(error: ImagekitError) -> bool:
-    """Whether a file can never be read any more."""
-    return isinstance(error, InvalidRequestError) and error.status in (404, 410)
-
-
-def _arrived(found: _Found, counts: Sequence[int], failed: ImagekitError) -> ImageResponse | None:
-    """What was read before a file failed; the places that are wanting say why."""
-    outcomes = [found.lines.get(place) or failed for place in range(len(counts))]
-    try:
-        return merged(outcomes, counts)
-    except ImagekitError as error:
-        return error.response
-
-
-def _place(name: str | None, count: int) -> int | None:
-    """Which request a line answers."""
-    named = _PLACE.fullmatch(name or "")
-    return int(named[1]) if named and int(named[1]) < count else None
-
-
-def _unanswered(place: int, batch: _Batch, lost: str | None) -> ImagekitError:
-    """Why a request has no line of its own."""
-    # Where there are answers, one that cannot be read may be paid for.
-    billed: Literal["no", "possibly"] = "possibly" if batch.output_file_id else "no"
-    wrong = [one for one in (batch.errors.data if batch.errors else None) or () if one]
-    own = next((one for one in wrong if one.line == place + 1), None)
-    if own is not None:
-        return InvalidRequestError(
-            own.message or "the batch finds the line wrong",
-            code=own.code,
-            param=own.param,
-            billed=billed,
-        )
-    if batch.status == "failed":
-        first = next((one.message for one in wrong if one.message), "no reason given")
-        return ProviderError(f"the batch was not begun: {first}", billed=billed)
-    if lost is not None:
-        return NoImageError(f"{lost}: there is none to this request", billed="possibly")
-    return NoImageError(f"the batch ended {batch.status} without an answer to this request")
