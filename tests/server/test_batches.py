@@ -711,7 +711,7 @@ def test_what_is_over_cannot_be_cancelled(desk: Desk, prompt: Any) -> None:
 
 
 def test_a_window_that_passes_ends_a_batch() -> None:
-    with opened(limits=Limits(concurrent=2, window=0.3)) as desk:
+    with opened(limits=Limits(concurrent=2, window=3.0)) as desk:
         made = desk.start("wait", "a fox", "a hill")
         assert desk.painter.holds(1)
         running = desk.running.app._service.runs
@@ -739,8 +739,9 @@ def work_of(desk: Desk, id: str) -> Any:
 
 
 def test_a_window_that_passes_while_the_last_is_made_is_none() -> None:
-    with opened(limits=Limits(window=0.2)) as desk:
+    with opened(limits=Limits(window=3.0)) as desk:
         made = desk.start("wait", "a fox")
+        assert desk.painter.holds(2)
         assert patiently(lambda: work_of(desk, made["id"]).why == "expired")
         desk.painter.go.set()
         done = desk.over(made["id"])

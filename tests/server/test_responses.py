@@ -310,7 +310,7 @@ def test_more_calls_than_may_be_are_turned_away(asking: Any, gate: Any) -> None:
 @pytest.mark.parametrize("where", ["memory", "file"])
 def test_responses_are_kept_until_they_expire(asking: Any, where: str, tmp_path: Path) -> None:
     database = tmp_path / "kept.db" if where == "file" else None
-    with asking(limits=Limits(kept=0.8), database=database) as toy:
+    with asking(limits=Limits(kept=3.0), database=database) as toy:
         body = toy.post().json()
         assert toy.get(body["id"]).json() == body
         assert patiently(lambda: toy.get(body["id"]).status_code == 404)
