@@ -19,6 +19,10 @@ from imagekit.server import App, create_app
 from imagekit.server._serve import _Server, bound
 from toys import patiently
 
+# What a process lets go of goes at once, so that its memory is what it holds, and not what it once
+# held.
+EXACT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "65536"}
+
 
 @dataclass
 class Serving:

@@ -435,7 +435,7 @@ class TestSubmit:
 
         made = Scripted(flow, detaches=True, max_images=1)
         made.resume = lambda handle: flow(handle)  # type: ignore[attr-defined]
-        ask: Any = lambda c: c.submit("a cat", n=2, seed=1, deadline=1)  # noqa: E731
+        ask: Any = lambda c: c.submit("a cat", n=2, seed=1, deadline=3)  # noqa: E731
         job = driver.call(ask, **settings(made))
         assert [part.handle for part in job.parts] == [{"part": 1}, None]
         assert "deadline" in job.failures[0].reason
@@ -876,7 +876,7 @@ class TestWhatACallLeaves:
         service = Service(looks=10_000)
         with pytest.raises(DeadlineExceededError) as found:
             driver.call(
-                lambda c: c.generate("a cat", detach=True, deadline=1), service, **settings()
+                lambda c: c.generate("a cat", detach=True, deadline=3), service, **settings()
             )
         service.left["j1"] = 1
         job = found.value.job

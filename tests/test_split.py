@@ -511,7 +511,7 @@ def test_a_call_that_was_not_split_has_one_record(driver: Driver, server: Server
 def test_the_deadline_of_a_stream_keeps_what_came(driver: Driver, server: Server) -> None:
     server.does(streams(sse("ready", 1, 0), sse("partial", 2, 1), then="stays"))
     toys = plugins(toy=Streaming(server.url))
-    fields = {"n": 2, "deadline": 1.5}
+    fields = {"n": 2, "deadline": 3}
     *_, last = driver.stream("a", fields=fields, provider="toy", plugins=toys)
     found = last.response
     assert [slot.kind for slot in found.slots] == ["image", "failed"]
@@ -525,7 +525,7 @@ def test_the_deadline_of_a_stream_keeps_what_came(driver: Driver, server: Server
 
 def test_the_deadline_of_a_part_costs_no_other_part(driver: Driver, server: Server) -> None:
     server.does(answers(), hangs)
-    able = {**counted(server), "deadline": 1.5}
+    able = {**counted(server), "deadline": 3}
     found = driver.call(lambda c: c.generate("a", n=2), **able)
     assert sorted(slot.kind for slot in found.slots) == ["failed", "image"]
     assert sorted(str(call.billed) for call in found.calls) == ["None", "possibly"]

@@ -73,7 +73,7 @@ def made(driver: Driver, provider: Whole, *, stream: bool = False, **how: Any) -
 
 
 def timeouts(act: Act | None) -> imagekit.Timeouts:
-    return imagekit.Timeouts(5.0, 0.1 if act is hangs else 10.0)
+    return imagekit.Timeouts(5.0, 1.0 if act is hangs else 10.0)
 
 
 MAY = "possibly"
@@ -257,7 +257,7 @@ def test_a_judge_that_fails_leaves_it_to_the_core(driver: Driver, server: Server
 
 def test_a_deadline_holds_over_a_dripping_server(driver: Driver, server: Server) -> None:
     server.does(drips)
-    came = made(driver, Whole(server.url), deadline=1.5)
+    came = made(driver, Whole(server.url), deadline=3)
     assert type(came.error) is DeadlineExceededError
     assert came.error.billed == "possibly"
     assert server.connections == 1
@@ -265,7 +265,7 @@ def test_a_deadline_holds_over_a_dripping_server(driver: Driver, server: Server)
 
 def test_a_deadline_holds_over_a_dripping_stream(driver: Driver, server: Server) -> None:
     server.does(streams(*[b": nothing\n\n"] * 200, gap=0.05))
-    came = made(driver, Streaming(server.url), stream=True, deadline=1.5)
+    came = made(driver, Streaming(server.url), stream=True, deadline=3)
     assert type(came.error) is DeadlineExceededError
     assert came.error.billed == "possibly"
 
@@ -282,7 +282,7 @@ def test_a_deadline_that_passes_between_polls_does_not_make_the_accepted_job_fre
     driver: Driver, server: Server
 ) -> None:
     server.does(answers(200, {"id": "7"}), answers(200, {"id": "7", "done": False}))
-    came = made(driver, Queue(server.url), deadline=1.5)
+    came = made(driver, Queue(server.url), deadline=3)
     assert type(came.error) is DeadlineExceededError
     assert came.error.billed == "possibly"
     assert came.error.checkpoint == {"job": "7"}

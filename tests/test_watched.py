@@ -114,7 +114,7 @@ def test_a_deadline_ends_it_and_the_call() -> None:
         imagekit.Client(**settings(made)) as client,
         pytest.raises(imagekit.DeadlineExceededError),
     ):
-        client.generate("a", deadline=0.5)
+        client.generate("a", deadline=2)
     assert made.ended.wait(30)
 
 

@@ -126,7 +126,7 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(
-    url: str, process: subprocess.Popen[bytes], log: Path, *, within: float = 20
+    url: str, process: subprocess.Popen[bytes], log: Path, *, within: float = 60
 ) -> None:
     deadline = time.monotonic() + within
     with httpx.Client(trust_env=False, timeout=5) as client:

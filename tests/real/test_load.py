@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import anyio
 import pytest
 
 from imagekit.provider import EventDecoder
+from serving import EXACT
 from spoken import httpx
 
 CLIENTS = 200
@@ -61,7 +63,10 @@ def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`imagekit serve` in a process of its own, and its base URL."""
     words = ["serve", "-p", "sketch", "--port", "0", "--quiet", *options]
     server = subprocess.Popen(
-        [sys.executable, "-m", "imagekit", *words], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "imagekit", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **EXACT},
     )
     try:
         assert server.stderr is not None

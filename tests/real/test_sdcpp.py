@@ -240,7 +240,8 @@ def test_a_job_that_waits_can_be_cancelled(client: Client) -> None:
 def test_it_is_too_late_for_a_job_that_is_being_made(client: Client) -> None:
     job = client.submit("a long one", **LONG)
     with client.stream("the next", size="64x64") as stream:
-        assert next(event for event in stream if isinstance(event, Queued)).position == 1
+        # The first may not have been begun yet when it was first asked.
+        assert any(isinstance(event, Queued) and event.position == 1 for event in stream)
         with JUDGE.asked():
             with pytest.raises(InvalidRequestError, match="cannot be interrupted") as caught:
                 client.cancel(job)

@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
+from serving import EXACT
 from tried import Tried
 
 TOKEN = "first-token-0123"
@@ -50,8 +51,6 @@ run(app, listening, print)
 MOST_PIECES = 800
 # What it may hold more than before: eight pictures at once in the making, and what is kept of some.
 MORE = 256 * 2**20
-# What it lets go of goes at once, so that its memory is what it holds, and not what it once held.
-EXACT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "65536"}
 # Seconds for what is there at once, unless the machine is busy with something else.
 PATIENCE = 60.0
 
